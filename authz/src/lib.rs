@@ -1,0 +1,1 @@
+//! Envoy's ext_authz service: decides from its own store.

@@ -1,0 +1,173 @@
+//! `portcullis.yaml`, read and checked. Whoever holds a [`Config`] need not doubt it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis_proto::ids::{ProviderName, ServerName};
+use url::{Origin, Url};
+
+use crate::provider;
+
+/// The whole file.
+#[derive(Debug)]
+pub struct Config {
+    /// What the control plane listens on.
+    pub listen: Listen,
+    /// Where it keeps everything.
+    pub store: StoreConfig,
+    /// Directory of the master key ring; created on first start, mode 0700, files 0600.
+    pub keys: PathBuf,
+    /// What the Envoy configuration is rendered from.
+    pub edge: Edge,
+    /// Where users log in.
+    pub providers: BTreeMap<ProviderName, provider::Settings>,
+    /// The MCP servers behind the edge. Never empty.
+    pub servers: BTreeMap<ServerName, Server>,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// How much is kept.
+    pub limits: Limits,
+}
+
+/// Addresses of the control plane.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// The OAuth surface and the pages, behind Envoy.
+    pub http: SocketAddr,
+    /// The Replica and Admin services.
+    pub grpc: SocketAddr,
+    /// `/healthz`, `/readyz`, `/metrics`.
+    pub ops: SocketAddr,
+}
+
+/// Which store.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// Embedded.
+    Sled {
+        /// The database's directory.
+        path: PathBuf,
+    },
+}
+
+/// The edge: Envoy.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Absent: plain HTTP, on loopback only.
+    pub tls: Option<Tls>,
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+    /// `host:port` of every authz instance. Never empty.
+    pub authz: Vec<String>,
+    /// `host:port` of the control plane's OAuth surface as Envoy reaches it; `listen.http` by default.
+    pub control_plane: String,
+    /// Origins of browser-based MCP clients that may call (CORS).
+    pub allowed_origins: Vec<String>,
+}
+
+/// The edge's certificate.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// PEM file with the chain.
+    pub certificate: PathBuf,
+    /// PEM file.
+    pub private_key: PathBuf,
+}
+
+/// An MCP server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Canonical resource identifier (RFC 8707): what people type into their MCP client. Has no query, no
+    /// fragment, no user information, and a path other than `/`; https, or http on loopback.
+    pub url: Url,
+    /// Where Envoy forwards to; http or https.
+    pub upstream: Url,
+    /// Where its users log in: a key of [`Config::providers`].
+    pub provider: ProviderName,
+    /// What the MCP server gets in the proxy token's place.
+    pub credential: CredentialMode,
+    /// What clients may ask for, and get when they ask for nothing. The provider's where the server names none.
+    pub scopes: Vec<String>,
+    /// What every request must have; part of `scopes`.
+    pub required_scopes: Vec<String>,
+}
+
+/// What the MCP server gets in the proxy token's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialMode {
+    /// The user's access token from the provider, as `Authorization: Bearer`.
+    ProviderToken,
+}
+
+/// How long things live. Every one has a default.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// An access token: 1 h.
+    pub access_token: Duration,
+    /// A refresh token, from its last use: 30 days.
+    pub refresh_token: Duration,
+    /// An authorization code: 60 s.
+    pub code: Duration,
+    /// A login under way, from approval to the provider's answer: 10 min.
+    pub pending: Duration,
+    /// How long a refresh request may be repeated: 30 s.
+    pub refresh_grace: Duration,
+    /// A registration that nobody has logged in with: 1 day.
+    pub unused_client: Duration,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Registrations that nobody has logged in with yet: 10,000.
+    pub unused_clients: usize,
+    /// Logins under way: 100,000.
+    pub pending: usize,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// The issuer identifier (RFC 8414 section 2) that clients of this server see: its URL's origin.
+    /// Clients look for metadata there, so every origin is an issuer of its own.
+    pub fn issuer(&self) -> String {
+        self.origin().ascii_serialization()
+    }
+
+    /// The origin of the server's URL.
+    pub fn origin(&self) -> Origin {
+        self.url.origin()
+    }
+
+    /// Where its protected-resource metadata is (RFC 9728 section 3.1).
+    pub fn resource_metadata(&self) -> String {
+        format!("{}/.well-known/oauth-protected-resource{}", self.issuer(), self.url.path())
+    }
+}
+
+// === impl Lifetimes ===
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            access_token: Duration::from_secs(3600),
+            refresh_token: Duration::from_secs(30 * 24 * 3600),
+            code: Duration::from_secs(60),
+            pending: Duration::from_secs(600),
+            refresh_grace: Duration::from_secs(30),
+            unused_client: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { unused_clients: 10_000, pending: 100_000 }
+    }
+}

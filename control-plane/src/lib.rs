@@ -1,0 +1,1 @@
+//! The OAuth surface and the owner of every grant, token, client and key.

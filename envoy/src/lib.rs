@@ -1,0 +1,1 @@
+//! Renders the edge's Envoy configuration.

@@ -1,0 +1,19 @@
+//! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
+//! the sealing of credentials and the revocation log.
+
+pub mod ids;
+pub mod random;
+pub mod record;
+pub mod revocation;
+pub mod seal;
+pub mod time;
+pub mod token;
+
+mod convert;
+pub use convert::Malformed;
+
+/// The generated protobuf messages, clients and servers. Used at the edge of a service only.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
+pub mod v1 {
+    tonic::include_proto!("portcullis.v1");
+}
