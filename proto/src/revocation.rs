@@ -6,6 +6,7 @@
 
 use aws_lc_rs::digest;
 use prost::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, Epoch, GrantId, ProviderName, Sequence, ServerName, Subject, TokenId};
 use crate::record::TokenRecord;
@@ -13,7 +14,7 @@ use crate::time::Timestamp;
 use crate::v1;
 
 /// What is revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
     /// One access token.
     Token(TokenId),
@@ -30,7 +31,7 @@ pub enum Scope {
 }
 
 /// One line of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its number; consecutive.
     pub sequence: Sequence,
@@ -43,7 +44,7 @@ pub struct Entry {
 }
 
 /// A point in one revocation log. Two positions are equal only where the logs agree up to there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Which log.
     pub epoch: Epoch,

@@ -6,6 +6,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -21,7 +22,8 @@ pub const KEY_LEN: usize = 32;
 pub struct SealingKey(Zeroizing<[u8; KEY_LEN]>);
 
 /// A nonce and an AES-256-GCM ciphertext with its tag.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Sealed(Vec<u8>);
 
 /// What a sealed value is. It goes into the associated data together with the grant, so that none can

@@ -18,7 +18,7 @@ const BODY: usize = 43;
 const CHECKSUM: usize = 6;
 
 /// A kind of token: what its prefix is.
-pub trait Kind {
+pub trait Kind: Copy {
     /// The text that every token of this kind begins with.
     const PREFIX: &'static str;
 }

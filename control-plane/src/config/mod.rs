@@ -154,12 +154,12 @@ impl Server {
 impl Default for Lifetimes {
     fn default() -> Self {
         Self {
-            access_token: Duration::from_secs(3600),
-            refresh_token: Duration::from_secs(30 * 24 * 3600),
-            code: Duration::from_secs(60),
-            pending: Duration::from_secs(600),
+            access_token: Duration::from_hours(1),
+            refresh_token: Duration::from_hours(30 * 24),
+            code: Duration::from_mins(1),
+            pending: Duration::from_mins(10),
             refresh_grace: Duration::from_secs(30),
-            unused_client: Duration::from_secs(24 * 3600),
+            unused_client: Duration::from_hours(24),
         }
     }
 }

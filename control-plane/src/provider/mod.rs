@@ -70,3 +70,87 @@ pub struct OAuth2Settings {
     /// The app.
     pub app: App,
 }
+
+/// A provider that users can log in at.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// Where to send the browser.
+    async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError>;
+
+    /// Whether `iss` of an authorization response is right (RFC 9207 section 2.4): where it came it must be
+    /// the provider's issuer, and where the provider says that it sends one it must have come.
+    async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError>;
+
+    /// Exchanges the code and finds out who the user is.
+    async fn exchange(
+        &self,
+        code: &SecretString,
+        login: &Login<'_>,
+        now: Timestamp,
+    ) -> Result<(Identity, ProviderTokens), ProviderError>;
+
+    /// Gets a new access token.
+    async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        now: Timestamp,
+    ) -> Result<ProviderTokens, ProviderError>;
+}
+
+/// One login, as the provider sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    /// Our callback, as registered at the provider.
+    pub redirect_uri: &'a Url,
+    /// Our `state`.
+    pub state: &'a str,
+    /// Our `nonce` (OpenID Connect Core section 3.1.2.1).
+    pub nonce: &'a str,
+    /// Our PKCE verifier; S256 is what is sent of it.
+    pub verifier: &'a str,
+    /// What is asked for, beside the app's own scopes.
+    pub scopes: &'a [String],
+}
+
+/// Who logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider's immutable identifier.
+    pub subject: Subject,
+    /// The e-mail address, where the provider names one. Not necessarily verified: display data.
+    pub email: Option<String>,
+}
+
+/// What a provider's token endpoint gave.
+#[derive(Clone, Debug)]
+pub struct ProviderTokens {
+    /// `access_token`.
+    pub access_token: SecretString,
+    /// From `expires_in`; `None` where the provider names none.
+    pub expires_at: Option<Timestamp>,
+    /// `refresh_token`, where there is one.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// Why a provider cannot be used right now, or at all. No text of it carries a secret.
+#[derive(Debug, Error)]
+pub enum ProviderError {
+    /// No answer, or none in time, or a 5xx: may pass.
+    #[error("the provider cannot be reached: {0}")]
+    Unreachable(String),
+    /// `invalid_grant`: the code or refresh token is dead, and stays so (RFC 6749 section 5.2).
+    #[error("the provider says invalid_grant")]
+    InvalidGrant,
+    /// Any other OAuth error.
+    #[error("the provider refuses: {0}")]
+    Refused(String),
+    /// An answer that makes no sense.
+    #[error("the provider's answer is malformed: {0}")]
+    Malformed(String),
+    /// `iss` is missing or another's: perhaps a mix-up attack.
+    #[error("the answer's issuer is not the provider's")]
+    Issuer,
+    /// The ID token does not prove what it must.
+    #[error("the ID token is refused: {0}")]
+    IdToken(String),
+}

@@ -1,0 +1,16 @@
+//! The rules of OAuth as pure functions of values: no HTTP, no store, no clock.
+
+pub mod client;
+pub mod code;
+pub mod error;
+pub mod grant;
+pub mod params;
+pub mod pending;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod refresh;
+pub mod registration;
+pub mod request;
+pub mod resource;
+pub mod scope;
+pub mod token_request;

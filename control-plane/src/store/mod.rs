@@ -1,0 +1,211 @@
+//! Everything that must outlive the process. Each method is one conditional write or one read: what
+//! "already used", "still valid" and "first" mean is decided here, never by a caller that has looked before.
+//!
+//! An answer is given only when the write is durable.
+
+pub mod sled;
+
+#[cfg(test)]
+pub(crate) mod contract;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use portcullis_proto::ids::{ClientId, GrantId, TokenId};
+use portcullis_proto::revocation::{Entry, Position, Scope};
+use portcullis_proto::seal::Sealed;
+use portcullis_proto::time::Timestamp;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::oauth::client::Client;
+use crate::oauth::code::Code;
+use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::refresh::RefreshToken;
+
+/// The control plane's memory.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // --- clients ---
+
+    /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already.
+    async fn register(&self, client: Client, quota: usize) -> Result<Registered, StoreError>;
+
+    /// A client that has not been forgotten.
+    async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, StoreError>;
+
+    /// Clients in the order of their ids, from the first after `after`.
+    async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError>;
+
+    // --- logins under way ---
+
+    /// Keeps an approved login, unless `quota` of them are there already.
+    async fn begin(&self, state: StateId, pending: Pending, quota: usize) -> Result<Begun, StoreError>;
+
+    /// Hands the login out, once: to the browser that approved it, and not after its time. Another browser,
+    /// or a late one, gets nothing, and the first of these changes nothing.
+    async fn take_pending(
+        &self,
+        state: &StateId,
+        browser: &BrowserId,
+        now: Timestamp,
+    ) -> Result<Option<Pending>, StoreError>;
+
+    // --- grants and tokens ---
+
+    /// Keeps a grant (its `born` set to the log's head) together with the code that stands for it under the
+    /// code's id, and marks the client as used. Answers `Gone` where the client has been forgotten or
+    /// revoked since.
+    async fn grant(&self, grant: Grant, code_id: TokenId, code: Code) -> Result<Granted, StoreError>;
+
+    /// A code, used or not, where it is still kept.
+    async fn code(&self, id: &TokenId) -> Result<Option<Code>, StoreError>;
+
+    /// A grant that nothing has revoked.
+    async fn live_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError>;
+
+    /// Live grants in the order of their ids, from the first after `after`.
+    async fn grants(&self, after: Option<&GrantId>, limit: usize) -> Result<Vec<Grant>, StoreError>;
+
+    /// Uses a code up and keeps the tokens that it brings (`born` set to the log's head; the grant's
+    /// `expires_at` set to the refresh token's). A code that is already used revokes its grant.
+    async fn redeem(&self, code: &TokenId, issue: Issue, now: Timestamp) -> Result<Redeemed, StoreError>;
+
+    /// A refresh token in whatever stage.
+    async fn refresh_token(&self, id: &TokenId) -> Result<Option<RefreshToken>, StoreError>;
+
+    /// Rotates a refresh token: what presenting it means is
+    /// [`RefreshToken::present`](crate::oauth::refresh::RefreshToken::present), decided on the stored
+    /// value. On first use the new tokens are kept (as in [`redeem`](Self::redeem)), the token becomes
+    /// `Rotated` with the answer, and its predecessor `Superseded`. Reuse revokes the grant.
+    async fn rotate(
+        &self,
+        presented: &TokenId,
+        issue: Issue,
+        answer: Sealed,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Rotated, StoreError>;
+
+    /// An unexpired access token and its grant, where nothing has revoked either.
+    async fn access_token(
+        &self,
+        id: &TokenId,
+        now: Timestamp,
+    ) -> Result<Option<(AccessToken, Grant)>, StoreError>;
+
+    /// Replaces what the provider gave, where the stored version is still `replaces` and the grant lives.
+    /// Tells whether it did.
+    async fn update_upstream(
+        &self,
+        grant: &GrantId,
+        replaces: u64,
+        upstream: Upstream,
+    ) -> Result<bool, StoreError>;
+
+    // --- revocation ---
+
+    /// Appends to the revocation log, and makes what the scope names dead here. Idempotent in effect;
+    /// every call appends. The entry's `forget_at` is the latest expiry of any access token ever issued,
+    /// or `now` where that is past.
+    async fn revoke(&self, scope: Scope, now: Timestamp) -> Result<Entry, StoreError>;
+
+    /// The log's head, as it moves.
+    fn head(&self) -> watch::Receiver<Position>;
+
+    /// The log from `position` on, at most `limit` entries; `None` where this log never had that position, or
+    /// has forgotten what follows it.
+    async fn entries_after(
+        &self,
+        position: &Position,
+        limit: usize,
+    ) -> Result<Option<Vec<Entry>>, StoreError>;
+
+    /// The oldest position from which the log can still be followed.
+    async fn base(&self) -> Result<Position, StoreError>;
+
+    // --- upkeep ---
+
+    /// Removes up to about `limit` rows that can mean nothing any more: unused clients, logins, codes,
+    /// tokens and grants past their time, grants that a wide revocation has ended, and log entries past their
+    /// `forget_at`. Tells how many.
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}
+
+/// What a successful token request leaves in the store.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// The access token's id and row.
+    pub access: (TokenId, AccessToken),
+    /// The refresh token's id and row.
+    pub refresh: (TokenId, RefreshToken),
+}
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// It is kept.
+    Done,
+    /// There are too many that nobody uses.
+    Full,
+}
+
+/// What became of an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is kept.
+    Done,
+    /// There are too many logins under way.
+    Full,
+}
+
+/// What became of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// It is kept.
+    Done,
+    /// The client is not there any more.
+    Gone,
+}
+
+/// What became of a redemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// The tokens are good.
+    Issued,
+    /// The code was used before; the grant has been revoked.
+    Replayed,
+    /// There is no such code, it has expired, or its grant has been revoked.
+    Gone,
+}
+
+/// What became of a rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// The new tokens are good.
+    Issued,
+    /// The first answer again; the tokens offered with this call are not kept.
+    Repeated(Sealed),
+    /// The token was used before; the grant has been revoked.
+    Reused,
+    /// There is no such token, it has expired, or its grant has been revoked.
+    Gone,
+}
+
+/// The store cannot do its work.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The disk, or the database on it.
+    #[error("the store failed: {0}")]
+    Backend(String),
+    /// A row that we cannot have written.
+    #[error("the store holds a row that cannot be read, under {key}")]
+    Row {
+        /// Its table and key.
+        key: String,
+    },
+    /// The store has been closed, after a failure or for shutdown.
+    #[error("the store is closed")]
+    Closed,
+}
