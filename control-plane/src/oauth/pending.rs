@@ -24,6 +24,8 @@ pub struct AuthorizationRequest {
     pub client: ClientId,
     /// Where the answer goes: one of the client's.
     pub redirect: RedirectTarget,
+    /// The client's `state`, which goes back with the answer.
+    pub state: Option<String>,
     /// Which MCP server is meant.
     pub server: ServerName,
     /// What is asked for; never empty where the server has scopes.

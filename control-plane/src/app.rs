@@ -1,0 +1,109 @@
+//! Everything that a request needs, in one place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis_proto::ids::{ProviderName, ServerName};
+use portcullis_proto::random::Random;
+use portcullis_proto::revocation::{Entry, Scope};
+use portcullis_proto::time::{Clock, Timestamp};
+
+use crate::config::{Config, Server};
+use crate::instances::Instances;
+use crate::issuer::Issuers;
+use crate::keys::{FormKey, MasterKeys};
+use crate::metrics::{Metrics, ScopeLabel};
+use crate::provider::Provider;
+use crate::store::{Store, StoreError};
+use crate::upstream::Upstreams;
+
+/// The control plane.
+pub struct App {
+    /// What was configured.
+    pub config: Config,
+    /// The authorization servers that clients see.
+    pub issuers: Issuers,
+    /// What must outlive the process.
+    pub store: Arc<dyn Store>,
+    /// Where users log in.
+    pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    /// What data keys are sealed under.
+    pub keys: MasterKeys,
+    /// What our pages' forms are signed with.
+    pub form_key: FormKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Who listens to the revocation log.
+    pub instances: Instances,
+    /// Refreshes under way at providers.
+    pub upstreams: Upstreams,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// What an [`App`] is made of, apart from what it makes itself.
+pub struct Parts {
+    /// What was configured.
+    pub config: Config,
+    /// What must outlive the process.
+    pub store: Arc<dyn Store>,
+    /// Where users log in: one for each of the configuration's.
+    pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    /// What data keys are sealed under.
+    pub keys: MasterKeys,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+// === impl App ===
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            issuers: Issuers::new(&parts.config),
+            form_key: parts.keys.form_key(),
+            config: parts.config,
+            store: parts.store,
+            providers: parts.providers,
+            keys: parts.keys,
+            clock: parts.clock,
+            random: parts.random,
+            instances: Instances::default(),
+            upstreams: Upstreams::default(),
+            metrics: Metrics::default(),
+        })
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A configured server with its provider; `None` where either has been taken out of the configuration
+    /// since a grant was made.
+    pub fn server(&self, name: &ServerName) -> Option<(&Server, &Arc<dyn Provider>)> {
+        let server = self.config.servers.get(name)?;
+        Some((server, self.providers.get(&server.provider)?))
+    }
+
+    /// Revokes, and says so in log and metrics.
+    pub async fn revoke(&self, scope: Scope, by: &'static str) -> Result<Entry, StoreError> {
+        let kind = match &scope {
+            Scope::Token(_) => "token",
+            Scope::Grant(_) => "grant",
+            Scope::Client(_) => "client",
+            Scope::Subject(..) => "subject",
+            Scope::Server(_) => "server",
+            Scope::Everything => "everything",
+        };
+        let entry = self.store.revoke(scope, self.now()).await?;
+        self.metrics.revocations.get_or_create(&ScopeLabel { scope: kind }).inc();
+        tracing::info!(sequence = entry.sequence.0, scope = ?entry.scope, by, "revoked");
+        Ok(entry)
+    }
+}

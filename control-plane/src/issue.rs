@@ -1,0 +1,92 @@
+//! Making the tokens that a grant brings, and the answer that carries them.
+
+use portcullis_proto::ids::TokenId;
+use portcullis_proto::random::Random;
+use portcullis_proto::seal::{Field, OpenError, SealingKey};
+use portcullis_proto::time::Timestamp;
+use portcullis_proto::token::{Access, Refresh, Token};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::config::Lifetimes;
+use crate::keys::MasterKeys;
+use crate::oauth::grant::{AccessToken, Grant};
+use crate::oauth::refresh::{RefreshToken, Stage};
+use crate::oauth::scope::Scopes;
+use crate::store::Issue;
+
+/// What is needed to make tokens.
+pub struct Issuance<'a> {
+    /// What they are issued under.
+    pub grant: &'a Grant,
+    /// What the access token allows.
+    pub scopes: Scopes,
+    /// What the refresh token can get at most.
+    pub refresh_scopes: Scopes,
+    /// The refresh token that is being replaced.
+    pub predecessor: Option<TokenId>,
+}
+
+/// A successful answer of the token endpoint (RFC 6749 section 5.1), as it is sent.
+pub type Answer = Zeroizing<Vec<u8>>;
+
+#[derive(Serialize)]
+struct AnswerBody<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    refresh_token: &'a str,
+    scope: String,
+}
+
+// === impl Issuance ===
+
+impl Issuance<'_> {
+    /// Draws the tokens. They are good once the store has taken them.
+    pub fn make(
+        self,
+        keys: &MasterKeys,
+        random: &dyn Random,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> Result<(Issue, Answer), OpenError> {
+        let grant = self.grant;
+        let access = Token::<Access>::generate(random);
+        let refresh = Token::<Refresh>::generate(random);
+        let data_key = keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
+        let token_key = SealingKey::of_token(access.as_presented());
+        let answer = AnswerBody {
+            access_token: access.expose(),
+            token_type: "Bearer",
+            expires_in: lifetimes.access_token.as_secs(),
+            refresh_token: refresh.expose(),
+            scope: self.scopes.to_string(),
+        };
+        #[expect(clippy::expect_used, reason = "strings and a number always serialize")]
+        let answer = Zeroizing::new(serde_json::to_vec(&answer).expect("an answer is JSON"));
+        let issue = Issue {
+            access: (
+                access.id(),
+                AccessToken {
+                    grant: grant.id.clone(),
+                    scopes: self.scopes,
+                    issued_at: now,
+                    expires_at: now.after(lifetimes.access_token),
+                    born: grant.born,
+                    wrapped_key: token_key.wrap(random, &grant.id, Field::DataKeyForToken, &data_key),
+                },
+            ),
+            refresh: (
+                refresh.id(),
+                RefreshToken {
+                    grant: grant.id.clone(),
+                    scopes: self.refresh_scopes,
+                    expires_at: now.after(lifetimes.refresh_token),
+                    predecessor: self.predecessor,
+                    stage: Stage::Current,
+                },
+            ),
+        };
+        Ok((issue, answer))
+    }
+}

@@ -1,0 +1,216 @@
+//! The master key ring: what the data keys of grants are sealed under.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use portcullis_proto::ids::GrantId;
+use portcullis_proto::random::{self, Random};
+use portcullis_proto::seal::{Field, OpenError, Sealed, SealingKey};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+const FILE: &str = "master-keys.json";
+
+/// The ring: one key seals, all open.
+#[derive(Debug)]
+pub struct MasterKeys {
+    current: String,
+    ring: BTreeMap<String, SealingKey>,
+    created: bool,
+}
+
+/// What signs the forms of our pages.
+pub struct FormKey(hmac::Key);
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RingFile {
+    current: String,
+    keys: BTreeMap<String, Zeroizing<String>>,
+}
+
+/// Why there are no keys. Starting without them would lose every grant.
+#[derive(Debug, Error)]
+pub enum KeysError {
+    /// The file or its directory.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file's contents.
+    #[error("{path}: not a master key ring: {reason}")]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it; no key.
+        reason: String,
+    },
+}
+
+// === impl MasterKeys ===
+
+impl MasterKeys {
+    /// Reads the ring from `directory`, or makes one where there is none.
+    pub fn open(directory: &Path, random: &dyn Random) -> Result<Self, KeysError> {
+        let path = directory.join(FILE);
+        let io_error = |error| KeysError::Io { path: path.clone(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io_error)?;
+        match fs::read(&path) {
+            Ok(bytes) => Self::parse(&Zeroizing::new(bytes))
+                .map_err(|reason| KeysError::Malformed { path: path.clone(), reason }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let id = random::base62(random, 8);
+                let key = SealingKey::generate(random);
+                write_new(directory, &path, &id, &key).map_err(io_error)?;
+                Ok(Self { current: id.clone(), ring: BTreeMap::from([(id, key)]), created: true })
+            }
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        // serde_json's own text could quote the file.
+        let file: RingFile =
+            serde_json::from_slice(bytes).map_err(|error| format!("line {}", error.line()))?;
+        let mut ring = BTreeMap::new();
+        for (id, text) in file.keys {
+            let key = BASE64_STANDARD
+                .decode(text.as_bytes())
+                .ok()
+                .and_then(|bytes| SealingKey::from_bytes(&Zeroizing::new(bytes)).ok())
+                .ok_or_else(|| format!("key {id} is not 32 bytes of base64"))?;
+            ring.insert(id, key);
+        }
+        if !ring.contains_key(&file.current) {
+            return Err("the current key is not among the keys".into());
+        }
+        Ok(Self { current: file.current, ring, created: false })
+    }
+
+    /// Whether [`open`](Self::open) has just made the ring. Over a store that has grants already, that means
+    /// that the old one was lost.
+    pub const fn is_new(&self) -> bool {
+        self.created
+    }
+
+    /// Seals a grant's data key: the current master key's id, and the sealed key.
+    pub fn wrap(&self, random: &dyn Random, grant: &GrantId, data_key: &SealingKey) -> (String, Sealed) {
+        let sealed = self.current_key().wrap(random, grant, Field::DataKeyForControlPlane, data_key);
+        (self.current.clone(), sealed)
+    }
+
+    /// Opens a grant's data key.
+    pub fn unwrap_key(&self, master_key: &str, grant: &GrantId, sealed: &Sealed) -> Result<SealingKey, OpenError> {
+        let master = self.ring.get(master_key).ok_or(OpenError)?;
+        master.unwrap_key(grant, Field::DataKeyForControlPlane, sealed)
+    }
+
+    /// The key for our pages' forms.
+    pub fn form_key(&self) -> FormKey {
+        let key = SealingKey::derive(self.current_key().expose(), b"portcullis form key v1");
+        FormKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    }
+
+    #[expect(clippy::expect_used, reason = "both constructors put it there")]
+    fn current_key(&self) -> &SealingKey {
+        self.ring.get(&self.current).expect("the current key is in the ring")
+    }
+}
+
+fn write_new(directory: &Path, path: &Path, id: &str, key: &SealingKey) -> io::Result<()> {
+    let text = Zeroizing::new(BASE64_STANDARD.encode(key.expose()));
+    let file = RingFile { current: id.to_owned(), keys: BTreeMap::from([(id.to_owned(), text)]) };
+    let json = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
+    // Under another name first: a crash leaves no half a ring, and nothing is ever written over.
+    let temporary = directory.join(format!("{FILE}.new"));
+    let mut output = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    output.write_all(&json)?;
+    output.sync_all()?;
+    fs::rename(&temporary, path)?;
+    fs::File::open(directory)?.sync_all()
+}
+
+// === impl FormKey ===
+
+impl FormKey {
+    /// A token for a form with these contents, shown in the browser with this cookie.
+    pub fn sign(&self, cookie: &str, contents: &str) -> String {
+        BASE64_STANDARD.encode(hmac::sign(&self.0, &Self::message(cookie, contents)))
+    }
+
+    /// Whether the token is the one for these contents and this browser.
+    pub fn verify(&self, cookie: &str, contents: &str, token: &str) -> bool {
+        BASE64_STANDARD
+            .decode(token)
+            .is_ok_and(|tag| hmac::verify(&self.0, &Self::message(cookie, contents), &tag).is_ok())
+    }
+
+    /// The cookie has no NUL, so no two pairs give the same message.
+    fn message(cookie: &str, contents: &str) -> Vec<u8> {
+        [cookie.as_bytes(), contents.as_bytes()].join(&0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use portcullis_proto::random::SystemRandom;
+
+    use super::*;
+
+    #[test]
+    fn a_ring_is_made_once_and_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = directory.path().join("keys");
+        let first = MasterKeys::open(&keys, &SystemRandom).unwrap();
+        assert!(first.is_new());
+        let (grant, data_key) = (GrantId::new("g"), SealingKey::generate(&SystemRandom));
+        let (id, sealed) = first.wrap(&SystemRandom, &grant, &data_key);
+        let again = MasterKeys::open(&keys, &SystemRandom).unwrap();
+        assert!(!again.is_new());
+        assert_eq!(again.unwrap_key(&id, &grant, &sealed).unwrap().expose(), data_key.expose());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&keys), mode(&keys.join(FILE))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn t18_a_broken_ring_is_refused_without_showing_it() {
+        let directory = tempfile::tempdir().unwrap();
+        for text in [
+            "",
+            "{",
+            r#"{"current":"a","keys":{}}"#,
+            r#"{"current":"a","keys":{"a":"aHVzaA=="}}"#,
+            r#"{"current":"a","keys":"hush"}"#,
+        ] {
+            fs::write(directory.path().join(FILE), text).unwrap();
+            let error = MasterKeys::open(directory.path(), &SystemRandom).unwrap_err().to_string();
+            assert!(error.contains("not a master key ring"), "{error}");
+            assert!(!error.contains("aHVzaA") && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn t10_a_form_token_is_for_one_browser_and_one_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = MasterKeys::open(directory.path(), &SystemRandom).unwrap().form_key();
+        let token = key.sign("browser", "request");
+        assert!(key.verify("browser", "request", &token));
+        assert!(!key.verify("another", "request", &token));
+        assert!(!key.verify("browser", "another", &token));
+        assert!(!key.verify("browser", "request", "AAAA"));
+        assert!(!key.verify("browser", "request", ""));
+    }
+}

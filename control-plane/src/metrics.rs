@@ -1,0 +1,130 @@
+//! What `/metrics` tells, in Prometheus's text format.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Every metric of the control plane.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Clients registered.
+    pub registrations: Counter,
+    /// Authorization requests, by what became of them.
+    pub authorizations: Family<OutcomeLabel, Counter>,
+    /// Provider callbacks, by what became of them.
+    pub logins: Family<OutcomeLabel, Counter>,
+    /// Token requests, by grant type and by what became of them.
+    pub tokens: Family<TokenLabels, Counter>,
+    /// Entries appended to the revocation log, by scope.
+    pub revocations: Family<ScopeLabel, Counter>,
+    /// Resolve calls, by answer.
+    pub resolves: Family<OutcomeLabel, Counter>,
+    /// Time to answer a Resolve call, provider refresh included.
+    pub resolve_seconds: Histogram,
+    /// Refreshes at providers, by what became of them.
+    pub provider_refreshes: Family<OutcomeLabel, Counter>,
+    /// Authz instances with an open Watch stream.
+    pub instances: Gauge,
+    /// Log entries that the slowest of them has not applied.
+    pub instance_lag: Gauge,
+}
+
+/// What became of something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    /// In a word.
+    pub outcome: &'static str,
+}
+
+/// A token request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TokenLabels {
+    /// `authorization_code`, `refresh_token`, or `unknown`.
+    pub grant_type: &'static str,
+    /// `issued`, `repeated`, or the OAuth error.
+    pub outcome: &'static str,
+}
+
+/// What was revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ScopeLabel {
+    /// `token`, `grant`, `client`, ...
+    pub scope: &'static str,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("portcullis"),
+            registrations: Counter::default(),
+            authorizations: Family::default(),
+            logins: Family::default(),
+            tokens: Family::default(),
+            revocations: Family::default(),
+            resolves: Family::default(),
+            // 0.1 ms to 13 s
+            resolve_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 18)),
+            provider_refreshes: Family::default(),
+            instances: Gauge::default(),
+            instance_lag: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("registrations", "Clients registered", self.registrations.clone());
+        registry.register(
+            "authorizations",
+            "Authorization requests, by what became of them",
+            self.authorizations.clone(),
+        );
+        registry.register("logins", "Provider callbacks, by what became of them", self.logins.clone());
+        registry.register("token_requests", "Token requests, by what became of them", self.tokens.clone());
+        registry.register(
+            "revocations",
+            "Entries appended to the revocation log, by scope",
+            self.revocations.clone(),
+        );
+        registry.register("resolves", "Resolve calls, by answer", self.resolves.clone());
+        registry.register_with_unit(
+            "resolve",
+            "Time to answer a Resolve call, provider refresh included",
+            Unit::Seconds,
+            self.resolve_seconds.clone(),
+        );
+        registry.register(
+            "provider_refreshes",
+            "Refreshes at providers, by what became of them",
+            self.provider_refreshes.clone(),
+        );
+        registry.register("instances", "Authz instances with an open Watch stream", self.instances.clone());
+        registry.register(
+            "instance_lag_entries",
+            "Revocation log entries that the slowest connected instance has not applied",
+            self.instance_lag.clone(),
+        );
+    }
+
+    /// The text.
+    pub fn encode(&self) -> String {
+        let mut output = String::new();
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut output, &self.registry);
+        output
+    }
+
+    /// Counts an outcome.
+    pub fn count(family: &Family<OutcomeLabel, Counter>, outcome: &'static str) {
+        family.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+}

@@ -1,0 +1,183 @@
+//! Keeping the provider's credentials fresh: one refresh at a time for each grant, durable before it is
+//! used, and no retry storm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use portcullis_proto::ids::GrantId;
+use portcullis_proto::random::Random;
+use portcullis_proto::revocation::Scope;
+use portcullis_proto::seal::{Field, OpenError, SealingKey};
+use portcullis_proto::time::Timestamp;
+use portcullis_proto::v1;
+use prost::Message;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::config::CredentialMode;
+use crate::metrics::Metrics;
+use crate::oauth::grant::{Grant, Upstream};
+use crate::provider::{ProviderError, ProviderTokens};
+use crate::store::StoreError;
+
+/// A credential that has less than this left is refreshed when it is asked for. Authz asks a minute ahead.
+const AHEAD: Duration = Duration::from_secs(75);
+/// How long a refresh's outcome stands, and so how long a failed one is not tried again.
+const OUTCOME_STANDS: Duration = Duration::from_secs(5);
+
+/// Refreshes under way, and the latest outcomes. A grant's version counts its refreshes, so each of them is
+/// one key.
+pub struct Upstreams(Cache<(GrantId, u64), Outcome>);
+
+/// What a refresh came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// There is a new credential in the store.
+    Refreshed,
+    /// Not now.
+    Failed,
+    /// The provider has ended the grant, and so have we.
+    Dead,
+}
+
+/// Where a grant's credential stands.
+#[derive(Debug)]
+pub enum Freshness {
+    /// Good for use; the grant as it is now stored.
+    Good(Box<Grant>),
+    /// Expired, and cannot be renewed at the moment.
+    Unavailable,
+    /// Only a new login helps.
+    Dead,
+}
+
+#[derive(Debug, Error)]
+enum RefreshError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the grant's sealed tokens do not open")]
+    Open(#[from] OpenError),
+    #[error("the server or provider is not configured any more")]
+    NotConfigured,
+    #[error("the grant was refreshed elsewhere, or revoked")]
+    Overtaken,
+}
+
+// === impl Upstreams ===
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(100_000).time_to_live(OUTCOME_STANDS).build())
+    }
+}
+
+/// The grant with a credential that is good at `now`, refreshed where it is about to expire.
+pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Freshness, StoreError> {
+    let Some(expires_at) = grant.upstream.credential_expires_at else {
+        return Ok(Freshness::Good(Box::new(grant)));
+    };
+    if now.after(AHEAD) < expires_at {
+        return Ok(Freshness::Good(Box::new(grant)));
+    }
+    let expired = expires_at <= now;
+    let outcome = if grant.upstream.refresh_token.is_some() {
+        let key = (grant.id.clone(), grant.upstream.version);
+        let (task_app, task_grant) = (app.clone(), grant.clone());
+        // A task of its own: whoever asks may go away, the provider's answer must not be lost.
+        app.upstreams.0.get_with(key, async move { spawn_refresh(task_app, task_grant).await }).await
+    } else if expired {
+        end(app, &grant, "the credential has expired and there is no refresh token").await?;
+        Outcome::Dead
+    } else {
+        Outcome::Failed
+    };
+    Ok(match outcome {
+        Outcome::Refreshed => match app.store.live_grant(&grant.id).await? {
+            Some(grant) => Freshness::Good(Box::new(grant)),
+            None => Freshness::Dead,
+        },
+        Outcome::Failed if expired => Freshness::Unavailable,
+        Outcome::Failed => Freshness::Good(Box::new(grant)),
+        Outcome::Dead => Freshness::Dead,
+    })
+}
+
+async fn spawn_refresh(app: Arc<App>, grant: Grant) -> Outcome {
+    let task = tokio::spawn(async move {
+        let (outcome, label) = match refresh(&app, &grant).await {
+            Ok(()) | Err(RefreshError::Overtaken) => (Outcome::Refreshed, "refreshed"),
+            Err(RefreshError::Provider(ProviderError::InvalidGrant)) => {
+                match end(&app, &grant, "the provider answered invalid_grant").await {
+                    Ok(()) => (Outcome::Dead, "invalid_grant"),
+                    Err(error) => {
+                        tracing::error!(grant = %grant.id, %error, "a dead grant could not be revoked");
+                        (Outcome::Failed, "failed")
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(grant = %grant.id, provider = %grant.provider, %error, "provider refresh failed");
+                (Outcome::Failed, "failed")
+            }
+        };
+        Metrics::count(&app.metrics.provider_refreshes, label);
+        outcome
+    });
+    task.await.unwrap_or(Outcome::Failed)
+}
+
+async fn refresh(app: &App, grant: &Grant) -> Result<(), RefreshError> {
+    let (server, _) = app.server(&grant.server).ok_or(RefreshError::NotConfigured)?;
+    let provider = app.providers.get(&grant.provider).ok_or(RefreshError::NotConfigured)?;
+    let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
+    let sealed = grant.upstream.refresh_token.as_ref().ok_or(OpenError)?;
+    let refresh_token = data_key.open(&grant.id, Field::ProviderRefreshToken, sealed)?;
+    let refresh_token = SecretString::from(std::str::from_utf8(&refresh_token).map_err(|_| OpenError)?);
+    let tokens = provider.refresh(&refresh_token, app.now()).await?;
+    // Many providers send no new refresh token: then the old one stays good.
+    let tokens = ProviderTokens { refresh_token: tokens.refresh_token.or(Some(refresh_token)), ..tokens };
+    let replaces = grant.upstream.version;
+    let upstream = seal(app.random.as_ref(), &data_key, &grant.id, server.credential, &tokens, replaces + 1);
+    if app.store.update_upstream(&grant.id, replaces, upstream).await? {
+        tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
+        Ok(())
+    } else {
+        Err(RefreshError::Overtaken)
+    }
+}
+
+async fn end(app: &App, grant: &Grant, why: &'static str) -> Result<(), StoreError> {
+    app.revoke(Scope::Grant(grant.id.clone()), why).await.map(|_| ())
+}
+
+/// Seals what a provider gave, in the form in which the MCP server is to get it.
+pub fn seal(
+    random: &dyn Random,
+    data_key: &SealingKey,
+    grant: &GrantId,
+    mode: CredentialMode,
+    tokens: &ProviderTokens,
+    version: u64,
+) -> Upstream {
+    let header = match mode {
+        CredentialMode::ProviderToken => v1::Header {
+            name: "authorization".into(),
+            value: format!("Bearer {}", tokens.access_token.expose_secret()),
+        },
+    };
+    let credential = Zeroizing::new(v1::Credential { headers: vec![header] }.encode_to_vec());
+    let seal_refresh_token = |token: &SecretString| {
+        data_key.seal(random, grant, Field::ProviderRefreshToken, token.expose_secret().as_bytes())
+    };
+    Upstream {
+        credential: data_key.seal(random, grant, Field::Credential, &credential),
+        credential_expires_at: tokens.expires_at,
+        refresh_token: tokens.refresh_token.as_ref().map(seal_refresh_token),
+        version,
+    }
+}
