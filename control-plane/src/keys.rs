@@ -111,7 +111,12 @@ impl MasterKeys {
     }
 
     /// Opens a grant's data key.
-    pub fn unwrap_key(&self, master_key: &str, grant: &GrantId, sealed: &Sealed) -> Result<SealingKey, OpenError> {
+    pub fn unwrap_key(
+        &self,
+        master_key: &str,
+        grant: &GrantId,
+        sealed: &Sealed,
+    ) -> Result<SealingKey, OpenError> {
         let master = self.ring.get(master_key).ok_or(OpenError)?;
         master.unwrap_key(grant, Field::DataKeyForControlPlane, sealed)
     }
@@ -134,7 +139,8 @@ fn write_new(directory: &Path, path: &Path, id: &str, key: &SealingKey) -> io::R
     let json = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
     // Under another name first: a crash leaves no half a ring, and nothing is ever written over.
     let temporary = directory.join(format!("{FILE}.new"));
-    let mut output = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut output =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     output.write_all(&json)?;
     output.sync_all()?;
     fs::rename(&temporary, path)?;

@@ -1,0 +1,148 @@
+//! `GET /authorize` (RFC 6749 section 3.1): checks the request and asks for consent. It stores nothing and
+//! consumes nothing, so it may be fetched as often as anybody likes.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use portcullis_proto::ids::ClientId;
+
+use super::browser::Browser;
+use super::extract::AtIssuer;
+use super::page::{Consent, page, problem};
+use crate::app::App;
+use crate::issuer::Issuer;
+use crate::metrics::Metrics;
+use crate::oauth::client::Client;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::oauth::pending::AuthorizationRequest;
+use crate::oauth::redirect_uri::RedirectTarget;
+use crate::oauth::request;
+use crate::store::StoreError;
+
+/// Why a request gets no further.
+pub enum Refusal {
+    /// There is nobody to redirect to: a page of our own.
+    Local(StatusCode, String),
+    /// The client is told.
+    Redirect(RedirectTarget, Option<String>, OAuthError),
+}
+
+/// Shows the consent page, or says what is wrong.
+pub async fn authorize(
+    State(app): State<Arc<App>>,
+    AtIssuer(issuer): AtIssuer,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let query = query.unwrap_or_default();
+    match examine(&app, &issuer, &query).await {
+        Ok((client, request)) => {
+            Metrics::count(&app.metrics.authorizations, "asked");
+            consent_page(&app, &issuer, &headers, &query, &client, &request)
+        }
+        Err(Refusal::Local(status, message)) => {
+            Metrics::count(&app.metrics.authorizations, "refused");
+            problem(status, "This request cannot be used", &message)
+        }
+        Err(Refusal::Redirect(target, state, error)) => {
+            Metrics::count(&app.metrics.authorizations, "refused");
+            tracing::info!(error = error.code.as_str(), why = error.description, "authorization refused");
+            see_other(&error_url(&issuer, &target, state.as_deref(), &error))
+        }
+    }
+}
+
+/// Checks an authorization request from its query alone: the same for the page and for its form.
+pub async fn examine(
+    app: &App,
+    issuer: &Issuer,
+    query: &str,
+) -> Result<(Client, AuthorizationRequest), Refusal> {
+    let bad = |message: String| Refusal::Local(StatusCode::BAD_REQUEST, message);
+    let params = Params::parse(query).map_err(|error| bad(format!("{error}.")))?;
+    let id = ClientId::new(params.require("client_id").map_err(|error| bad(format!("{error}.")))?);
+    let client = app.store.client(&id, app.now()).await?.ok_or_else(|| {
+        bad("The application is not registered here, or its registration has expired. \
+             Start again from the application; if that does not help, remove and add this server there."
+            .into())
+    })?;
+    let target = request::target(&params, &client, app.issuers.origins())
+        .map_err(|error| bad(format!("{error}. You have not been sent anywhere.")))?;
+    let state = params.get("state").map(ToOwned::to_owned);
+    let request = request::check(&params, &client, target.clone(), &issuer.resources)
+        .map_err(|error| Refusal::Redirect(target, state, error))?;
+    Ok((client, request))
+}
+
+fn consent_page(
+    app: &App,
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    query: &str,
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Response {
+    let known = Browser::of(headers, issuer);
+    let is_new = known.is_none();
+    let browser = known.unwrap_or_else(|| Browser::new(app.random.as_ref()));
+    let csrf = app.form_key.sign(browser.as_str(), query);
+    let server = app.config.servers.get(&request.server);
+    let mut response = page(
+        StatusCode::OK,
+        &Consent {
+            client_name: client.name.as_deref(),
+            client_uri: client.uri.as_deref(),
+            redirect_host: &request.redirect.display_host(),
+            loopback: request.redirect.is_loopback(),
+            server: request.server.as_str(),
+            server_url: server.map_or("", |server| server.url.as_str()),
+            provider: server.map_or("", |server| server.provider.as_str()),
+            scopes: request.scopes.iter().collect(),
+            request: query,
+            csrf: &csrf,
+        },
+    );
+    if is_new {
+        response.headers_mut().insert(header::SET_COOKIE, browser.set_cookie(issuer));
+    }
+    response
+}
+
+/// An authorization response with an error (RFC 6749 section 4.1.2.1), with `iss` (RFC 9207).
+pub fn error_url(
+    issuer: &Issuer,
+    target: &RedirectTarget,
+    state: Option<&str>,
+    error: &OAuthError,
+) -> String {
+    let params = [
+        Some(("error", error.code.as_str())),
+        Some(("error_description", error.description.as_str())),
+        state.map(|state| ("state", state)),
+        Some(("iss", issuer.identifier.as_str())),
+    ];
+    target.with_params(params.into_iter().flatten())
+}
+
+/// A redirect that always becomes a GET.
+pub fn see_other(url: &str) -> Response {
+    let headers = [
+        (header::LOCATION, url),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::Local(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This service has a problem. Try again in a minute.".into(),
+        )
+    }
+}

@@ -1,0 +1,208 @@
+//! `GET /callback`: the provider's answer (RFC 6749 section 4.1.2).
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use portcullis_proto::ids::{GrantId, Sequence};
+use portcullis_proto::seal::SealingKey;
+use portcullis_proto::token::{self, Token};
+use secrecy::SecretString;
+use thiserror::Error;
+
+use super::authorize::{error_url, see_other};
+use super::browser::Browser;
+use super::extract::AtIssuer;
+use super::page::{Problem, problem};
+use crate::app::App;
+use crate::issuer::Issuer;
+use crate::metrics::Metrics;
+use crate::oauth::code::Code;
+use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::oauth::grant::Grant;
+use crate::oauth::params::Params;
+use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::provider::{Identity, Login, ProviderError, ProviderTokens};
+use crate::store::{Granted, StoreError};
+use crate::upstream;
+
+#[derive(Debug, Error)]
+enum LoginError {
+    #[error("the provider answered {0}")]
+    Refused(String),
+    #[error("the provider's answer has neither code nor error")]
+    Empty,
+    #[error("the server or its provider is not configured any more")]
+    NotConfigured,
+    #[error("the client was forgotten or revoked meanwhile")]
+    ClientGone,
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Finishes the login, and sends the browser back to the client.
+pub async fn callback(
+    State(app): State<Arc<App>>,
+    AtIssuer(issuer): AtIssuer,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(params) = Params::parse(&query.unwrap_or_default()) else {
+        return unknown_login();
+    };
+    let (Some(state), Some(browser)) = (params.get("state"), Browser::of(&headers, &issuer)) else {
+        return unknown_login();
+    };
+    let (state, browser) = (StateId::of(state), BrowserId::of(browser.as_str()));
+    let pending = match app.store.take_pending(&state, &browser, app.now()).await {
+        Ok(Some(pending)) if issuer.has(&pending.request.server) => pending,
+        Ok(_) => {
+            Metrics::count(&app.metrics.logins, "unknown");
+            return unknown_login();
+        }
+        Err(error) => {
+            tracing::error!(%error, "the store failed");
+            return problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This service has a problem",
+                "Start again from your application in a minute.",
+            );
+        }
+    };
+    match log_in(&app, &issuer, &params, &pending).await {
+        Ok(code) => {
+            Metrics::count(&app.metrics.logins, "done");
+            let request = &pending.request;
+            let answer = [
+                Some(("code", code.expose())),
+                request.state.as_deref().map(|state| ("state", state)),
+                Some(("iss", issuer.identifier.as_str())),
+            ];
+            see_other(&request.redirect.with_params(answer.into_iter().flatten()))
+        }
+        Err(error) => refuse(&app, &issuer, &pending, &error).await,
+    }
+}
+
+/// From the provider's answer to a code of our own. Nothing is stored before everything has been checked.
+async fn log_in(
+    app: &App,
+    issuer: &Issuer,
+    params: &Params,
+    pending: &Pending,
+) -> Result<Token<token::Code>, LoginError> {
+    let provider = app.providers.get(&pending.provider).ok_or(LoginError::NotConfigured)?;
+    // Before anything else: an answer from another provider must not even be believed an error (RFC 9207).
+    provider.check_issuer(params.get("iss")).await?;
+    if let Some(error) = params.get("error") {
+        return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
+    }
+    let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
+    let login = Login {
+        redirect_uri: &issuer.callback,
+        state: "",
+        nonce: &pending.nonce,
+        verifier: &pending.verifier,
+        scopes: &[],
+    };
+    let (identity, tokens) = provider.exchange(&code, &login, app.now()).await?;
+    grant(app, pending, identity, &tokens).await
+}
+
+async fn grant(
+    app: &App,
+    pending: &Pending,
+    identity: Identity,
+    tokens: &ProviderTokens,
+) -> Result<Token<token::Code>, LoginError> {
+    let (random, now, request) = (app.random.as_ref(), app.now(), &pending.request);
+    let (server, _) = app.server(&request.server).ok_or(LoginError::NotConfigured)?;
+    let id = GrantId::generate(random);
+    let data_key = SealingKey::generate(random);
+    let (master_key, wrapped) = app.keys.wrap(random, &id, &data_key);
+    let expires_at = now.after(app.config.lifetimes.code);
+    let grant = Grant {
+        client: request.client.clone(),
+        server: request.server.clone(),
+        provider: pending.provider.clone(),
+        subject: identity.subject,
+        email: identity.email,
+        scopes: request.scopes.clone(),
+        created_at: now,
+        expires_at,
+        born: Sequence::default(),
+        master_key,
+        data_key: wrapped,
+        upstream: upstream::seal(random, &data_key, &id, server.credential, tokens, 0),
+        id,
+    };
+    let code = Token::<token::Code>::generate(random);
+    let row = Code {
+        grant: grant.id.clone(),
+        client: request.client.clone(),
+        redirect: request.redirect.clone(),
+        server: request.server.clone(),
+        challenge: request.challenge.clone(),
+        expires_at,
+        used: false,
+    };
+    let (id, client, subject) = (grant.id.clone(), grant.client.clone(), grant.subject.clone());
+    match app.store.grant(grant, code.id(), row).await? {
+        Granted::Done => {
+            let (server, provider) = (&request.server, &pending.provider);
+            tracing::info!(grant = %id, %client, %server, %provider, %subject, "logged in");
+            Ok(code)
+        }
+        Granted::Gone => Err(LoginError::ClientGone),
+    }
+}
+
+/// A "no" goes straight back to the client. Everything else is shown, with a way back.
+async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginError) -> Response {
+    let request = &pending.request;
+    let url = |code, description: &str| {
+        let error = OAuthError::new(code, description);
+        error_url(issuer, &request.redirect, request.state.as_deref(), &error)
+    };
+    let client = app.store.client(&request.client, app.now()).await.ok().flatten();
+    let name = client.and_then(|client| client.name);
+    tracing::warn!(client = %request.client, server = %request.server, provider = %pending.provider, %error, "login failed");
+    let (outcome, response) = match error {
+        LoginError::Refused(code) if code == "access_denied" => {
+            ("denied", see_other(&url(ErrorCode::AccessDenied, "the login was refused")))
+        }
+        LoginError::Provider(ProviderError::Unreachable(_)) => {
+            let page = Problem {
+                title: "The login service does not answer",
+                message: "Nothing has been granted. Go back and try again in a minute.",
+                way_back: None,
+            };
+            let url = url(ErrorCode::TemporarilyUnavailable, "the login service does not answer");
+            ("unreachable", page.going_back(&url, name.as_deref()))
+        }
+        _ => {
+            let page = Problem {
+                title: "The login did not work",
+                message: "The login service's answer could not be used. Nothing has been granted. If it \
+                          happens again, tell whoever runs this service; the log has the details.",
+                way_back: None,
+            };
+            let url = url(ErrorCode::ServerError, "the login did not work");
+            ("failed", page.going_back(&url, name.as_deref()))
+        }
+    };
+    Metrics::count(&app.metrics.logins, outcome);
+    response
+}
+
+fn unknown_login() -> Response {
+    problem(
+        StatusCode::FORBIDDEN,
+        "This login is not known here",
+        "It was not begun in this browser, has been finished already, or took too long. Start again from \
+         your application.",
+    )
+}

@@ -1,0 +1,67 @@
+//! What handlers take from a request.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::respond::Failure;
+use crate::app::App;
+use crate::issuer::Issuer;
+use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::oauth::params::Params;
+
+/// Where the edge says which issuer a request is for. The edge takes this header from clients.
+const ORIGIN_HEADER: &str = "x-portcullis-origin";
+
+/// The issuer that the request is for.
+#[derive(Clone, Debug)]
+pub struct AtIssuer(pub Arc<Issuer>);
+
+/// A form body, decoded.
+#[derive(Debug)]
+pub struct Form(pub Params);
+
+impl FromRequestParts<Arc<App>> for AtIssuer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let origin = single(&parts.headers, ORIGIN_HEADER);
+        app.issuers.named(origin).map(Self).ok_or_else(|| {
+            (StatusCode::MISDIRECTED_REQUEST, "the edge has not said which issuer is meant\n").into_response()
+        })
+    }
+}
+
+impl FromRequest<Arc<App>> for Form {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let refuse =
+            |description| Failure(OAuthError::new(ErrorCode::InvalidRequest, description)).into_response();
+        if !is_media_type(request.headers(), "application/x-www-form-urlencoded") {
+            return Err(refuse("Content-Type must be application/x-www-form-urlencoded"));
+        }
+        let body = Bytes::from_request(request, app).await.map_err(IntoResponse::into_response)?;
+        let text = std::str::from_utf8(&body).map_err(|_| refuse("the body is not UTF-8"))?;
+        Params::parse(text).map(Self).map_err(|error| Failure(error.into()).into_response())
+    }
+}
+
+/// Whether the body is said to be of this type, whatever its parameters.
+pub fn is_media_type(headers: &HeaderMap, wanted: &str) -> bool {
+    single(headers, header::CONTENT_TYPE.as_str()).is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case(wanted)
+    })
+}
+
+/// A header's value, where it is there exactly once and is text.
+pub fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}

@@ -1,0 +1,127 @@
+//! Discovery: protected-resource metadata (RFC 9728), authorization-server metadata (RFC 8414) and
+//! OpenID Connect Discovery's document, which some clients read in its place.
+//!
+//! All that these say comes from the configuration; nothing of the request is in them.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::extract::AtIssuer;
+use crate::issuer::Issuer;
+use crate::oauth::resource::Resource;
+
+/// `GET /.well-known/oauth-protected-resource`: where the origin has only one server, its metadata.
+pub async fn only_resource(AtIssuer(issuer): AtIssuer) -> Response {
+    match issuer.resources.as_slice() {
+        [only] => cacheable(protected_resource(&issuer, only)),
+        _ => not_found(),
+    }
+}
+
+/// `GET /.well-known/oauth-protected-resource/<path of the server's URL>` (RFC 9728 section 3.1).
+pub async fn resource(AtIssuer(issuer): AtIssuer, Path(path): Path<String>) -> Response {
+    match issuer.resource_at(&format!("/{path}")) {
+        Some(resource) => cacheable(protected_resource(&issuer, resource)),
+        None => not_found(),
+    }
+}
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414 section 3).
+pub async fn authorization_server(AtIssuer(issuer): AtIssuer) -> Response {
+    cacheable(server_metadata(&issuer))
+}
+
+/// The same behind a server's path: clients that take the MCP server's URL for an issuer look there.
+pub async fn authorization_server_of(AtIssuer(issuer): AtIssuer, Path(path): Path<String>) -> Response {
+    match issuer.resource_at(&format!("/{path}")) {
+        Some(_) => cacheable(server_metadata(&issuer)),
+        None => not_found(),
+    }
+}
+
+/// `GET /.well-known/openid-configuration` (OpenID Connect Discovery section 4).
+pub async fn openid_configuration(AtIssuer(issuer): AtIssuer) -> Response {
+    cacheable(openid_metadata(&issuer))
+}
+
+/// The same behind a server's path.
+pub async fn openid_configuration_of(AtIssuer(issuer): AtIssuer, Path(path): Path<String>) -> Response {
+    match issuer.resource_at(&format!("/{path}")) {
+        Some(_) => cacheable(openid_metadata(&issuer)),
+        None => not_found(),
+    }
+}
+
+/// The position that OpenID Connect Discovery gives it for an issuer with a path: appended to that path.
+/// Everything else that no route knows ends here too.
+pub async fn appended(AtIssuer(issuer): AtIssuer, uri: Uri) -> Response {
+    let document: fn(&Issuer) -> Value = match uri.path() {
+        path if path.ends_with("/.well-known/openid-configuration") => openid_metadata,
+        path if path.ends_with("/.well-known/oauth-authorization-server") => server_metadata,
+        _ => return not_found(),
+    };
+    let (server_path, _) = uri.path().split_once("/.well-known/").unwrap_or_default();
+    match issuer.resource_at(server_path) {
+        Some(_) => cacheable(document(&issuer)),
+        None => not_found(),
+    }
+}
+
+/// `GET /.well-known/jwks.json`: we sign nothing that clients could verify.
+pub async fn jwks() -> Response {
+    cacheable(json!({ "keys": [] }))
+}
+
+fn protected_resource(issuer: &Issuer, resource: &Resource) -> Value {
+    json!({
+        "resource": resource.url,
+        "resource_name": resource.server.as_str(),
+        "authorization_servers": [issuer.identifier],
+        "scopes_supported": resource.scopes,
+        "bearer_methods_supported": ["header"],
+    })
+}
+
+fn server_metadata(issuer: &Issuer) -> Value {
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let mut scopes: Vec<&str> = issuer.resources.iter().flat_map(|resource| resource.scopes.iter()).collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    json!({
+        "issuer": issuer.identifier,
+        "authorization_endpoint": issuer.url("/authorize"),
+        "token_endpoint": issuer.url("/token"),
+        "registration_endpoint": issuer.url("/register"),
+        "revocation_endpoint": issuer.url("/revoke"),
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+/// The same with the members that OpenID Connect Discovery requires. There is no ID token behind it.
+fn openid_metadata(issuer: &Issuer) -> Value {
+    let mut metadata = server_metadata(issuer);
+    metadata["jwks_uri"] = issuer.url("/.well-known/jwks.json").into();
+    metadata["subject_types_supported"] = json!(["public"]);
+    metadata["id_token_signing_alg_values_supported"] = json!(["RS256"]);
+    metadata
+}
+
+fn cacheable(document: Value) -> Response {
+    let headers =
+        [(header::CACHE_CONTROL, "public, max-age=300"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, Json(document)).into_response()
+}
+
+fn not_found() -> Response {
+    StatusCode::NOT_FOUND.into_response()
+}

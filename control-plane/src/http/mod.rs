@@ -1,0 +1,16 @@
+//! The OAuth surface and its pages: one endpoint, one file. [`router`] has every route on one page.
+
+pub mod authorize;
+pub mod browser;
+pub mod callback;
+pub mod client;
+pub mod consent;
+pub mod extract;
+pub mod metadata;
+pub mod ops;
+pub mod page;
+pub mod register;
+pub mod respond;
+pub mod revoke;
+pub mod router;
+pub mod token;

@@ -1,0 +1,170 @@
+//! `POST /token` (RFC 6749 section 3.2).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use portcullis_proto::ids::ServerName;
+use portcullis_proto::random::Random;
+use portcullis_proto::seal::{Field, SealingKey};
+use portcullis_proto::token::{Code, Presented, Refresh};
+
+use super::client::authenticate;
+use super::extract::{AtIssuer, Form};
+use super::respond::{Failure, json_bytes};
+use crate::app::App;
+use crate::issue::{Answer, Issuance};
+use crate::issuer::Issuer;
+use crate::metrics::TokenLabels;
+use crate::oauth::client::Client;
+use crate::oauth::code::Redemption;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::oauth::pkce::CodeVerifier;
+use crate::oauth::resource;
+use crate::oauth::scope::Scopes;
+use crate::oauth::token_request::TokenRequest;
+use crate::store::{Redeemed, Rotated};
+
+/// Issues tokens.
+pub async fn token(
+    State(app): State<Arc<App>>,
+    AtIssuer(issuer): AtIssuer,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Result<Response, Failure> {
+    let (grant_type, result) = answer(&app, &issuer, &headers, &params).await;
+    let outcome = result.as_ref().map_or_else(|error| error.code.as_str(), |_| "issued");
+    app.metrics.tokens.get_or_create(&TokenLabels { grant_type, outcome }).inc();
+    match result {
+        Ok(answer) => Ok(json_bytes(StatusCode::OK, answer.to_vec())),
+        Err(error) => {
+            tracing::info!(grant_type, error = outcome, why = error.description, "token request refused");
+            Err(error.into())
+        }
+    }
+}
+
+async fn answer(
+    app: &App,
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    params: &Params,
+) -> (&'static str, Result<Answer, OAuthError>) {
+    let client = match authenticate(app, headers, params).await {
+        Ok(client) => client,
+        Err(error) => return ("unknown", Err(error)),
+    };
+    let request = match TokenRequest::parse(params) {
+        Ok(request) => request,
+        Err(error) => return ("unknown", Err(error)),
+    };
+    let grant_type = request.grant_type();
+    let result = match request {
+        TokenRequest::AuthorizationCode { code, redirect_uri, verifier, resource } => {
+            redeem(app, issuer, &client, code, redirect_uri, &verifier, resource).await
+        }
+        TokenRequest::RefreshToken { token, scope, resource } => {
+            refresh(app, issuer, &client, token, scope, resource).await
+        }
+    };
+    (grant_type, result)
+}
+
+/// RFC 6749 section 4.1.3. Nothing is consumed before everything has been checked.
+async fn redeem(
+    app: &App,
+    issuer: &Issuer,
+    client: &Client,
+    presented: Presented<'_, Code>,
+    redirect_uri: Option<&str>,
+    verifier: &CodeVerifier,
+    resource: Option<&str>,
+) -> Result<Answer, OAuthError> {
+    let now = app.now();
+    let server = named_server(issuer, resource)?;
+    let code_id = presented.id();
+    let code = app.store.code(&code_id).await?.ok_or_else(OAuthError::invalid_grant)?;
+    code.check(&Redemption { client: &client.id, redirect_uri, verifier, server: server.as_ref() }, now)?;
+    let Some(grant) = app.store.live_grant(&code.grant).await? else {
+        return Err(OAuthError::invalid_grant());
+    };
+    if !issuer.has(&grant.server) {
+        return Err(OAuthError::invalid_grant());
+    }
+    let issuance = Issuance {
+        scopes: grant.scopes.clone(),
+        refresh_scopes: grant.scopes.clone(),
+        grant: &grant,
+        predecessor: None,
+    };
+    let (issue, answer) = issuance.make(&app.keys, app.random.as_ref(), &app.config.lifetimes, now)?;
+    let token = issue.access.0.short();
+    match app.store.redeem(&code_id, issue, now).await? {
+        Redeemed::Issued => {
+            tracing::info!(grant = %grant.id, client = %client.id, server = %grant.server, token, "code redeemed");
+            Ok(answer)
+        }
+        Redeemed::Replayed => {
+            tracing::warn!(grant = %grant.id, client = %client.id, "a code came again: its grant is revoked");
+            Err(OAuthError::invalid_grant())
+        }
+        Redeemed::Gone => Err(OAuthError::invalid_grant()),
+    }
+}
+
+/// RFC 6749 section 6, with rotation (RFC 9700 section 4.14.2).
+async fn refresh(
+    app: &App,
+    issuer: &Issuer,
+    client: &Client,
+    presented: Presented<'_, Refresh>,
+    scope: Option<Scopes>,
+    resource: Option<&str>,
+) -> Result<Answer, OAuthError> {
+    let now = app.now();
+    let server = named_server(issuer, resource)?;
+    let presented_id = presented.id();
+    let row = app.store.refresh_token(&presented_id).await?.ok_or_else(OAuthError::invalid_grant)?;
+    let grant = app.store.live_grant(&row.grant).await?.ok_or_else(OAuthError::invalid_grant)?;
+    if grant.client != client.id || !issuer.has(&grant.server) {
+        return Err(OAuthError::invalid_grant());
+    }
+    if server.is_some_and(|server| server != grant.server) {
+        return Err(resource::ResourceError::Unknown.into());
+    }
+    let scopes = scope.unwrap_or_else(|| row.scopes.clone()).within(&row.scopes)?;
+    let issuance =
+        Issuance { scopes, refresh_scopes: row.scopes, grant: &grant, predecessor: Some(presented_id) };
+    let (issue, answer) = issuance.make(&app.keys, app.random.as_ref(), &app.config.lifetimes, now)?;
+    let token = issue.access.0.short();
+    // Whoever has this refresh token may get the answer again for a while, and nobody else.
+    let answer_key = SealingKey::of_token(presented);
+    let random: &dyn Random = app.random.as_ref();
+    let sealed = answer_key.seal(random, &grant.id, Field::RefreshAnswer, &answer);
+    let grace = app.config.lifetimes.refresh_grace;
+    match app.store.rotate(&presented_id, issue, sealed, grace, now).await? {
+        Rotated::Issued => {
+            tracing::info!(grant = %grant.id, client = %client.id, server = %grant.server, token, "refreshed");
+            Ok(answer)
+        }
+        Rotated::Repeated(sealed) => {
+            tracing::info!(grant = %grant.id, client = %client.id, "refresh repeated: the same answer again");
+            Ok(answer_key.open(&grant.id, Field::RefreshAnswer, &sealed)?)
+        }
+        Rotated::Reused => {
+            tracing::warn!(grant = %grant.id, client = %client.id, "a refresh token came again: its grant is revoked");
+            Err(OAuthError::invalid_grant())
+        }
+        Rotated::Gone => Err(OAuthError::invalid_grant()),
+    }
+}
+
+/// The server that `resource` names, where it was sent.
+fn named_server(issuer: &Issuer, resource: Option<&str>) -> Result<Option<ServerName>, OAuthError> {
+    match resource {
+        Some(_) => Ok(Some(resource::choose(&issuer.resources, resource)?.server.clone())),
+        None => Ok(None),
+    }
+}
