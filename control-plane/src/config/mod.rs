@@ -1,4 +1,7 @@
 //! `portcullis.yaml`, read and checked. Whoever holds a [`Config`] need not doubt it.
+//!
+//! `node` makes a tree of the text, `section` and `item` walk it, `values` has the rules for single values, and the
+//! others read one part of the file each. [`Problems`] says everything that is wrong, at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +12,21 @@ use portcullis_proto::ids::{ProviderName, ServerName};
 use url::{Origin, Url};
 
 use crate::provider;
+
+mod edge;
+mod item;
+mod load;
+mod node;
+mod problems;
+mod providers;
+mod secret;
+mod section;
+mod servers;
+mod values;
+
+pub use self::load::{load, parse};
+pub use self::problems::{Problem, Problems};
+pub use self::section::Environment;
 
 /// The whole file.
 #[derive(Debug)]
@@ -154,12 +172,12 @@ impl Server {
 impl Default for Lifetimes {
     fn default() -> Self {
         Self {
-            access_token: Duration::from_secs(3600),
-            refresh_token: Duration::from_secs(30 * 24 * 3600),
-            code: Duration::from_secs(60),
-            pending: Duration::from_secs(600),
+            access_token: Duration::from_hours(1),
+            refresh_token: Duration::from_hours(30 * 24),
+            code: Duration::from_mins(1),
+            pending: Duration::from_mins(10),
             refresh_grace: Duration::from_secs(30),
-            unused_client: Duration::from_secs(24 * 3600),
+            unused_client: Duration::from_hours(24),
         }
     }
 }
@@ -171,3 +189,6 @@ impl Default for Limits {
         Self { unused_clients: 10_000, pending: 100_000 }
     }
 }
+
+#[cfg(test)]
+mod tests;
