@@ -1,4 +1,7 @@
 //! `portcullis.yaml`, read and checked. Whoever holds a [`Config`] need not doubt it.
+//!
+//! `node` makes a tree of the text, `section` and `item` walk it, `values` has the rules for single values, and the
+//! others read one part of the file each. [`Problems`] says everything that is wrong, at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +12,21 @@ use portcullis_proto::ids::{ProviderName, ServerName};
 use url::{Origin, Url};
 
 use crate::provider;
+
+mod edge;
+mod item;
+mod load;
+mod node;
+mod problems;
+mod providers;
+mod secret;
+mod section;
+mod servers;
+mod values;
+
+pub use self::load::{load, parse};
+pub use self::problems::{Problem, Problems};
+pub use self::section::Environment;
 
 /// The whole file.
 #[derive(Debug)]
@@ -171,3 +189,6 @@ impl Default for Limits {
         Self { unused_clients: 10_000, pending: 100_000 }
     }
 }
+
+#[cfg(test)]
+mod tests;

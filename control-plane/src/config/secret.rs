@@ -1,0 +1,63 @@
+//! Secrets: `{ file: PATH }`, `{ env: NAME }` or `{ value: TEXT }`. No problem ever quotes one.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::item::Item;
+use super::node::Value;
+use super::problems::Reported;
+
+/// A client secret is some dozens of bytes; a file beyond this is the wrong file.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+const FORMS: &str = "must be one of `{ file: PATH }`, `{ env: NAME }` and `{ value: TEXT }`";
+
+/// Reads a secret from where the configuration says it is.
+///
+/// Goes around [`super::section::Section`], which names the keys that it does not know: here such a key may be
+/// the secret itself, as in `{ hunter2 }`.
+pub(super) fn read(mut item: Item<'_>) -> Result<SecretString, Reported> {
+    let (form, text) = match std::mem::replace(&mut item.value, Value::Nothing) {
+        Value::Section(mut entries) if entries.len() == 1 => match entries.pop() {
+            Some((key, node)) => match node.value {
+                Value::Text(text) => (key.value, text),
+                Value::Boolean | Value::Whole(_) | Value::OtherNumber => {
+                    return Err(item.wrong("must be text, not a number or a boolean: put it in quotes"));
+                }
+                _ => return Err(item.wrong(FORMS)),
+            },
+            None => return Err(item.wrong(FORMS)),
+        },
+        _ => return Err(item.wrong(FORMS)),
+    };
+    let secret = match form.as_str() {
+        "file" => from_file(&item.context.base.join(text)),
+        "env" => from_environment(&item, &text),
+        "value" => Ok(text),
+        _ => Err(FORMS.to_owned()),
+    };
+    match secret {
+        Ok(secret) if secret.is_empty() => Err(item.wrong("the secret is empty")),
+        Ok(secret) => Ok(secret.into()),
+        Err(wrong) => Err(item.wrong(wrong)),
+    }
+}
+
+fn from_file(path: &Path) -> Result<String, String> {
+    let mut secret = String::new();
+    let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES + 1));
+    match file.and_then(|mut file| file.read_to_string(&mut secret)) {
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        Ok(_) if secret.len() as u64 > MAX_SECRET_BYTES => {
+            Err(format!("{} is too large to be a secret", path.display()))
+        }
+        Ok(_) => Ok(secret.trim_end_matches(['\r', '\n']).to_owned()),
+    }
+}
+
+fn from_environment(item: &Item<'_>, name: &str) -> Result<String, String> {
+    (item.context.environment)(name).ok_or_else(|| format!("there is no environment variable {name:?}"))
+}

@@ -1,0 +1,108 @@
+//! `servers`: the MCP servers behind the edge.
+
+use std::collections::BTreeMap;
+
+use portcullis_proto::ids::{ProviderName, ServerName};
+use url::Url;
+
+use super::item::Item;
+use super::problems::Reported;
+use super::providers::{self, Providers};
+use super::{CredentialMode, Server, values};
+
+/// What is known of the rest of the file; `None` where that could not be read and has been reported.
+#[derive(Clone, Copy)]
+struct Rest<'a> {
+    providers: Option<&'a Providers>,
+    /// Whether the edge speaks TLS.
+    tls: Option<bool>,
+}
+
+/// Reads the section.
+pub(super) fn read(
+    item: Item<'_>,
+    providers: Option<&Providers>,
+    tls: Option<bool>,
+) -> Result<BTreeMap<ServerName, Server>, Reported> {
+    let (context, place) = (item.context, item.place.clone());
+    let entries = item.section()?.entries();
+    if entries.is_empty() {
+        return Err(context.notes.add(&place, "must have at least one server"));
+    }
+    let rest = Rest { providers, tls };
+    let mut urls = BTreeMap::new();
+    let servers: Vec<_> = entries
+        .into_iter()
+        .map(|(name, item)| {
+            let named = item.named(&name);
+            let server = server(item, &name, rest, &mut urls);
+            named.and(server).map(|server| (ServerName::new(name), server))
+        })
+        .collect();
+    servers.into_iter().collect()
+}
+
+fn server(
+    item: Item<'_>,
+    name: &str,
+    rest: Rest<'_>,
+    urls: &mut BTreeMap<Url, String>,
+) -> Result<Server, Reported> {
+    let mut section = item.section()?;
+    let url = section.required("url", |item| {
+        item.parse(|text| {
+            let url = resource(text, rest.tls)?;
+            match urls.insert(url.clone(), name.to_owned()) {
+                Some(other) => Err(format!("the same as that of the server `{other}`")),
+                None => Ok(url),
+            }
+        })
+    });
+    let upstream = section.required("upstream", |item| item.parse(values::upstream));
+    let provider = section.required("provider", |item| item.parse(|name| provider(name, rest.providers)));
+    let credential = section.or("credential", CredentialMode::ProviderToken, |item| item.parse(credential));
+    let scopes = section.optional("scopes", Item::scopes);
+    let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
+
+    let provider = provider?;
+    let scopes = match scopes? {
+        Some(scopes) => scopes,
+        None => match rest.providers.and_then(|providers| providers.get(&provider)) {
+            Some(Ok(settings)) => providers::default_scopes(settings).to_vec(),
+            Some(Err(reported)) => return Err(*reported),
+            None => Vec::new(),
+        },
+    };
+    let required_scopes = required_scopes?;
+    if let Some(scope) = required_scopes.iter().find(|scope| !scopes.contains(scope)) {
+        return Err(section.wrong(format!("`required_scopes` has `{scope}`, which is not one of its scopes")));
+    }
+    Ok(Server { url: url?, upstream: upstream?, provider, credential: credential?, scopes, required_scopes })
+}
+
+fn resource(text: &str, tls: Option<bool>) -> Result<Url, String> {
+    let url = values::resource(text)?;
+    match (url.scheme(), tls) {
+        ("https", Some(false)) => Err("https, but the edge has no `edge.tls`".to_owned()),
+        ("http", Some(true)) => Err("http, but the edge has `edge.tls`".to_owned()),
+        _ => Ok(url),
+    }
+}
+
+fn provider(name: &str, providers: Option<&Providers>) -> Result<ProviderName, String> {
+    let wanted = ProviderName::new(name);
+    match providers {
+        Some(providers) if !providers.contains_key(&wanted) => {
+            let known: Vec<_> = providers.keys().map(ProviderName::as_str).collect();
+            Err(format!("there is no provider {name:?}; known: {}", known.join(", ")))
+        }
+        _ => Ok(wanted),
+    }
+}
+
+fn credential(text: &str) -> Result<CredentialMode, String> {
+    match text {
+        "provider_token" => Ok(CredentialMode::ProviderToken),
+        _ => Err(format!("there is no credential {text:?}; known: provider_token")),
+    }
+}

@@ -1,0 +1,144 @@
+//! Rules for single values: pure functions from text to the value, or to what is wrong with the text.
+//! A URL is never quoted back: it may hold a password.
+
+use std::net::SocketAddr;
+
+use url::{Host, Url};
+
+/// Paths of the OAuth surface. They are at the root of every server's origin, so no server may lie there.
+const RESERVED_PATHS: [&str; 7] =
+    ["/authorize", "/token", "/register", "/revoke", "/consent", "/callback", "/assets"];
+
+/// A name that the file chooses: it becomes part of Envoy names, log fields and metrics.
+pub(super) fn name(text: &str) -> Result<(), String> {
+    let first = text.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let rest = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if first && rest && text.len() <= 63 {
+        Ok(())
+    } else {
+        Err("a name has 1 to 63 lower-case letters, digits and hyphens, the first not a hyphen".to_owned())
+    }
+}
+
+/// An address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as `127.0.0.1:8080`".to_owned())
+}
+
+/// `host:port` to connect to.
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    let wrong = || "must be a host and a port, such as `authz-1:9191`".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port_is_good = port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0);
+    let host = Host::parse(host).map_err(|_| wrong())?;
+    if port_is_good && is_plain(&host) { Ok(text.to_owned()) } else { Err(wrong()) }
+}
+
+/// A scope token (RFC 6749 section 3.3): printable ASCII without blank, quote and backslash.
+pub(super) fn scope(text: &str) -> Result<String, String> {
+    let nqchar = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+    if text.chars().all(nqchar) {
+        Ok(text.to_owned())
+    } else {
+        Err("a scope is one word of printable ASCII without quotes and backslashes (RFC 6749 section 3.3)"
+            .to_owned())
+    }
+}
+
+/// A client identifier (RFC 6749 appendix A.1): printable ASCII.
+pub(super) fn client_id(text: &str) -> Result<String, String> {
+    if text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be printable ASCII".to_owned())
+    }
+}
+
+/// The origin of a browser-based client, in the form in which browsers send it (RFC 6454 section 6.2).
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let url = web_url(text)?;
+    let origin = url.origin().ascii_serialization();
+    if url.path() == "/" && !text.ends_with('/') {
+        Ok(origin)
+    } else {
+        Err("must be an origin: scheme, host and port, without path or trailing slash".to_owned())
+    }
+}
+
+/// An endpoint or issuer of a provider: https, or http on loopback.
+pub(super) fn provider_url(text: &str) -> Result<Url, String> {
+    secure(web_url(text)?)
+}
+
+/// Where Envoy forwards to.
+pub(super) fn upstream(text: &str) -> Result<Url, String> {
+    web_url(text)
+}
+
+/// The canonical resource identifier of an MCP server (RFC 8707 section 2): lower-case scheme and host, no default
+/// port, no trailing slash.
+pub(super) fn resource(text: &str) -> Result<Url, String> {
+    let mut url = secure(web_url(text)?)?;
+    let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
+    url.set_path(&path);
+    if path.is_empty() {
+        return Err("must have a path other than `/`, such as `/mcp`".to_owned());
+    }
+    if path.contains("//") || path.contains(['%', ';']) {
+        return Err("the path must not have `//`, `;` or percent-encoding: Envoy rewrites or refuses those"
+            .to_owned());
+    }
+    let inside =
+        |reserved: &str| path.strip_prefix(reserved).is_some_and(|p| p.is_empty() || p.starts_with('/'));
+    if let Some(reserved) = RESERVED_PATHS.into_iter().find(|reserved| inside(reserved)) {
+        return Err(format!("the path lies under `{reserved}`, which is the OAuth surface's own"));
+    }
+    if path.starts_with("/.well-known") {
+        return Err("the path lies under `/.well-known`, where the metadata is".to_owned());
+    }
+    Ok(url)
+}
+
+/// An http or https URL with a plain host, without user information, query and fragment.
+fn web_url(text: &str) -> Result<Url, String> {
+    let wrong = |what: &str| Err(what.to_owned());
+    let Ok(url) = Url::parse(text) else {
+        return wrong("must be a URL such as `https://mcp.example.com/mcp`");
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return wrong("must be an http or https URL");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("must not have user information");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("must not have a query or fragment");
+    }
+    match url.host() {
+        Some(host) if is_plain(&host) => Ok(url),
+        _ => wrong("the host must be an IP address or a name without wildcards"),
+    }
+}
+
+/// Demands https, save on loopback.
+fn secure(url: Url) -> Result<Url, String> {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "https" || loopback {
+        Ok(url)
+    } else {
+        Err("must be https: plain http is for loopback only".to_owned())
+    }
+}
+
+/// Whether a host is what it says and no pattern: Envoy takes `*` for a wildcard.
+fn is_plain<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(name) => name.as_ref().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
+}

@@ -1,0 +1,91 @@
+//! What the documentation and the sample files say about the configuration is true.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where its input is not what it must be")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use portcullis_control_plane::config::{Problems, load, parse};
+
+/// A section for everything that can be one, with a key in each that nobody knows. The reader then names the keys
+/// that it does know, which are what the documentation must list.
+const UNKNOWN_EVERYWHERE: &str = "
+unknown-key: 1
+listen: { unknown-key: 1 }
+store: { sled: { unknown-key: 1 } }
+keys: { unknown-key: 1 }
+edge: { unknown-key: 1, tls: { unknown-key: 1 } }
+providers:
+  one: { kind: oidc, unknown-key: 1 }
+  two: { kind: oauth2, unknown-key: 1, userinfo: { unknown-key: 1 } }
+servers: { demo: { unknown-key: 1 } }
+lifetimes: { unknown-key: 1 }
+limits: { unknown-key: 1 }
+";
+
+/// Sections, whose own keys the documentation lists in their place.
+const SECTIONS: [&str; 10] = [
+    "listen",
+    "store",
+    "keys",
+    "edge",
+    "edge.tls",
+    "providers",
+    "providers.NAME.userinfo",
+    "servers",
+    "lifetimes",
+    "limits",
+];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
+}
+
+fn secret(name: &str) -> Option<String> {
+    (name == "CORP_CLIENT_SECRET").then(|| "secret".to_owned())
+}
+
+/// Every key that the reader knows, as the documentation writes it.
+fn known_keys(problems: &Problems) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for problem in problems.iter() {
+        let Some(known) = problem.text.strip_prefix("unknown key; known: ") else { continue };
+        let section = problem.key.strip_suffix("unknown-key").unwrap();
+        let section =
+            section.replace(".one.", ".NAME.").replace(".two.", ".NAME.").replace(".demo.", ".NAME.");
+        keys.extend(known.split(", ").map(|key| format!("{section}{key}")));
+    }
+    keys.retain(|key| !SECTIONS.contains(&key.as_str()));
+    keys
+}
+
+/// Every key in the tables between two headings.
+fn documented_keys(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(key, _)| key.to_owned()).collect()
+}
+
+#[test]
+fn the_documentation_lists_every_key_and_no_other() {
+    let problems = parse(UNKNOWN_EVERYWHERE, Path::new("p"), &secret).unwrap_err();
+    let documentation = read("docs/CONFIGURATION.md");
+    let (portcullis, _) = documentation.split_once("\n## authz.yaml").unwrap();
+    assert_eq!(documented_keys(portcullis), known_keys(&problems));
+}
+
+#[test]
+fn the_documented_example_is_complete() {
+    let documentation = read("docs/CONFIGURATION.md");
+    let (_, example) = documentation.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    parse(example, Path::new("p"), &secret).unwrap();
+}
+
+#[test]
+fn the_sample_for_compose_is_complete() {
+    load(&repository().join("docs/compose/portcullis.yaml"), &secret).unwrap();
+}
