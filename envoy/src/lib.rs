@@ -1,1 +1,44 @@
-//! Renders the edge's Envoy configuration.
+//! Renders the edge's Envoy configuration: one static YAML file for Envoy 1.40.
+//!
+//! [`render`] takes an [`Edge`] and gives text: nothing is read, asked or started. The same edge always renders to
+//! the same text. `example.yaml` beside this crate is what a sample gives; read it for what the edge does and why.
+//!
+//! # What the rendered edge promises
+//!
+//! - **A request goes to an MCP server only with authz's explicit permission.** `ext_authz` takes an empty answer for
+//!   a yes and asks nothing where no route matches. So every request has a route (404, or 421 for an unknown
+//!   authority), and a gate (RBAC) behind `ext_authz` wants the dynamic metadata `decision: allow` and no `pcl_`
+//!   token left in `Authorization`.
+//! - **No answer is no verdict.** What authz cannot answer within a second is 503 with `Retry-After`, and so is what
+//!   the gate holds back. 401 and 403 come from authz only; an MCP server's own 401 becomes 502.
+//! - **Names come from the configuration.** Authz learns which server is meant from `context_extensions`
+//!   (`server: <name>`), the control plane which issuer from the header `x-portcullis-origin`. A client that sends
+//!   `x-portcullis-*`, `x-envoy-*` or `x-forwarded-*` itself has them removed before anything reads them.
+//! - **Paths mean one thing.** `..` and `//` are resolved first; any percent-encoding, `;` or backslash is 400.
+//! - **Browsers** reach MCP servers from [`Edge::allowed_origins`] only. Preflights are answered at the edge; authz is
+//!   not asked. The OAuth surface answers CORS itself.
+//! - **An open event stream ends** after [`Limits::stream`] at the latest, which bounds how long it outlives its token.
+//!
+//! # Dynamic metadata
+//!
+//! Of what authz returns, the gate reads `decision`, and the access log (JSON, standard output) prints `decision`,
+//! `reason`, `server`, `subject`, `client_id`, `grant_id`, `provider` and `token_id`.
+
+mod check;
+mod edge;
+mod error;
+mod host_port;
+mod limits;
+mod routes;
+mod view;
+
+pub use edge::{Edge, SYSTEM_CA, Server, Tls, VirtualHost};
+pub use error::RenderError;
+pub use host_port::{HostPort, HostPortError};
+pub use limits::{Limits, Rate};
+
+/// The edge's Envoy configuration, as YAML.
+pub fn render(edge: &Edge) -> Result<String, RenderError> {
+    check::edge(edge)?;
+    Ok(askama::Template::render(&view::View::new(edge)?)?)
+}

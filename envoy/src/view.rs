@@ -1,0 +1,110 @@
+//! What the templates print: an [`Edge`] in Envoy's terms.
+//!
+//! Every text from the configuration is [`Quoted`] here, so that a template has none that it could print bare.
+
+mod host;
+mod server;
+
+use std::fmt;
+use std::path::Path;
+
+use askama::Template;
+
+use self::host::HostView;
+pub(crate) use self::host::authorities;
+use self::server::Rewrite;
+use crate::{Edge, HostPort, RenderError};
+
+/// The whole file.
+#[derive(Template)]
+#[template(path = "edge.yaml", escape = "none")]
+pub(crate) struct View {
+    admin: Address,
+    listen: Address,
+    tls: Option<TlsView>,
+    authz: Vec<Address>,
+    control_plane: Address,
+    allowed_origins: Vec<Quoted>,
+    trusted_ca: Quoted,
+    plain_path: Quoted,
+    virtual_hosts: Vec<HostView>,
+    limits: LimitsView,
+}
+
+/// A text as a JSON string, which is a YAML scalar too, and the same one to every YAML parser.
+struct Quoted(String);
+
+/// Envoy's `socket_address`.
+struct Address {
+    host: Quoted,
+    port: u16,
+}
+
+struct TlsView {
+    certificate: Quoted,
+    private_key: Quoted,
+}
+
+struct LimitsView {
+    body_bytes: u32,
+    stream: Quoted,
+}
+
+/// `:path` without encodings: segments of RFC 3986's `pchar` less `;` and percent-encodings, then any query.
+const PLAIN_PATH: &str = r"(/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?(\?.*)?";
+
+// === impl View ===
+
+impl View {
+    /// The view of an edge that has been checked.
+    pub(crate) fn new(edge: &Edge) -> Result<Self, RenderError> {
+        let tls = edge.tls.as_ref().map(|tls| {
+            Ok::<_, RenderError>(TlsView {
+                certificate: utf8(&tls.certificate)?,
+                private_key: utf8(&tls.private_key)?,
+            })
+        });
+        let hosts = edge.virtual_hosts.iter().map(|host| HostView::new(host, &edge.limits));
+        Ok(Self {
+            admin: Address::from(&edge.admin.into()),
+            listen: Address::from(&edge.listen.into()),
+            tls: tls.transpose()?,
+            authz: edge.authz.iter().map(Address::from).collect(),
+            control_plane: Address::from(&edge.control_plane),
+            allowed_origins: edge.allowed_origins.iter().map(Quoted::new).collect(),
+            trusted_ca: utf8(&edge.trusted_ca)?,
+            plain_path: Quoted::new(PLAIN_PATH),
+            virtual_hosts: hosts.collect::<Result<_, _>>()?,
+            limits: LimitsView {
+                body_bytes: edge.limits.body_bytes,
+                stream: Quoted::new(format!("{}s", edge.limits.stream.as_secs_f64())),
+            },
+        })
+    }
+}
+
+fn utf8(path: &Path) -> Result<Quoted, RenderError> {
+    path.to_str().map(Quoted::new).ok_or_else(|| RenderError::NotUtf8(path.to_owned()))
+}
+
+// === impl Quoted ===
+
+impl Quoted {
+    fn new(text: impl Into<String>) -> Self {
+        Self(serde_json::Value::String(text.into()).to_string())
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl Address ===
+
+impl From<&HostPort> for Address {
+    fn from(from: &HostPort) -> Self {
+        Self { host: Quoted::new(from.address()), port: from.port() }
+    }
+}
