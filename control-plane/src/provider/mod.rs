@@ -1,6 +1,22 @@
-//! Where users log in. One file a kind: `oidc`, `oauth2`.
+//! Where users log in. One file a kind: [`oidc`], [`oauth2`].
 //!
-//! A new kind is a new file with its `Settings` and its [`Provider`], and a line in [`Settings`].
+//! A new kind is a new file with its settings and its [`Provider`], and a line in [`Settings`] and in
+//! [`Settings::connect`]. What the kinds share stands beside them: `http` (every request), `authorization`
+//! (the URL for the browser), `token_endpoint`, `identity` (what is taken over of a user), `cached`.
+
+pub mod http;
+pub mod oauth2;
+pub mod oidc;
+
+mod authorization;
+mod cached;
+mod identity;
+mod token_endpoint;
+
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use portcullis_proto::ids::Subject;
@@ -9,8 +25,14 @@ use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
+pub use authorization::OWN_PARAMETERS;
+pub use http::Http;
+pub use oauth2::OAuth2Settings;
+pub use oidc::OidcSettings;
+
 /// How a provider is configured, by kind.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each provider, made once at start")]
 pub enum Settings {
     /// `kind: oidc`.
     Oidc(OidcSettings),
@@ -43,34 +65,6 @@ pub enum ClientAuth {
     Post,
 }
 
-/// `kind: oidc`: everything else is discovered (OpenID Connect Discovery 1.0).
-#[derive(Clone, Debug)]
-pub struct OidcSettings {
-    /// `issuer`: as the provider writes it, to the letter.
-    pub issuer: String,
-    /// The app.
-    pub app: App,
-}
-
-/// `kind: oauth2`: explicit endpoints; who the user is, a request with the access token tells.
-#[derive(Clone, Debug)]
-pub struct OAuth2Settings {
-    /// `authorization_endpoint`.
-    pub authorization_endpoint: Url,
-    /// `token_endpoint`.
-    pub token_endpoint: Url,
-    /// `userinfo.url`: asked with the access token as bearer; answers a JSON object.
-    pub userinfo_endpoint: Url,
-    /// `userinfo.subject`: the member with the user's immutable identifier, a string or a number; `sub` by default.
-    pub subject_member: String,
-    /// `userinfo.email`: the member with the e-mail address; `email` by default.
-    pub email_member: String,
-    /// `issuer`: what `iss` in authorization responses must be, where the provider sends it (RFC 9207).
-    pub issuer: Option<String>,
-    /// The app.
-    pub app: App,
-}
-
 /// A provider that users can log in at.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
@@ -81,7 +75,8 @@ pub trait Provider: Send + Sync + 'static {
     /// the provider's issuer, and where the provider says that it sends one it must have come.
     async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError>;
 
-    /// Exchanges the code and finds out who the user is.
+    /// Exchanges the code and finds out who the user is. `login` is what
+    /// [`authorization_url`](Self::authorization_url) was given.
     async fn exchange(
         &self,
         code: &SecretString,
@@ -89,7 +84,7 @@ pub trait Provider: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError>;
 
-    /// Gets a new access token.
+    /// Gets a new access token. An answer without a refresh token leaves the old one good.
     async fn refresh(
         &self,
         refresh_token: &SecretString,
@@ -133,15 +128,15 @@ pub struct ProviderTokens {
 }
 
 /// Why a provider cannot be used right now, or at all. No text of it carries a secret.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ProviderError {
-    /// No answer, or none in time, or a 5xx: may pass.
+    /// No answer, or none in time, or 408, 429 or a 5xx: may pass.
     #[error("the provider cannot be reached: {0}")]
     Unreachable(String),
     /// `invalid_grant`: the code or refresh token is dead, and stays so (RFC 6749 section 5.2).
     #[error("the provider says invalid_grant")]
     InvalidGrant,
-    /// Any other OAuth error.
+    /// Any other OAuth error, by its code, or a status of 400 or above without one.
     #[error("the provider refuses: {0}")]
     Refused(String),
     /// An answer that makes no sense.
@@ -153,4 +148,16 @@ pub enum ProviderError {
     /// The ID token does not prove what it must.
     #[error("the ID token is refused: {0}")]
     IdToken(String),
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The provider itself. Asks nothing of it yet: it may be down while we start.
+    pub fn connect(&self, http: Http) -> Arc<dyn Provider> {
+        match self {
+            Self::Oidc(settings) => Arc::new(oidc::Oidc::new(settings.clone(), http)),
+            Self::OAuth2(settings) => Arc::new(oauth2::OAuth2::new(settings.clone(), http)),
+        }
+    }
 }

@@ -1,0 +1,157 @@
+//! Every request to a provider goes through here: one client, one set of limits.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use reqwest::redirect::Policy;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use url::{Host, Url};
+
+use super::ProviderError;
+
+/// How long connecting may take, of the deadline.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a whole request may take, its answer's body included.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Longest body of an answer, in bytes. The largest in use are key sets with certificates in them.
+const MAX_BODY: usize = 64 * 1024;
+
+const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+
+/// The client that all providers share. A clone is the same client.
+#[derive(Clone, Debug)]
+pub struct Http(reqwest::Client);
+
+// === impl Http ===
+
+impl Http {
+    /// Fails where there are no root certificates to trust.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        Self::with_deadline(DEADLINE)
+    }
+
+    /// With another deadline for a whole request than 10 s.
+    pub fn with_deadline(deadline: Duration) -> Result<Self, reqwest::Error> {
+        // A redirect is never followed: the request carries a secret, and an endpoint is where it was said to be.
+        reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT.min(deadline))
+            .timeout(deadline)
+            .build()
+            .map(Self)
+    }
+
+    /// Asks, and takes the answer whole. An answer that says nothing about the question (it redirects, or the
+    /// provider is overloaded or broken) is an error.
+    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ProviderError> {
+        let request = reqwest::Request::try_from(request)
+            .map_err(|_| ProviderError::Malformed("an endpoint is no URL".into()))?;
+        if !is_safe(request.url()) {
+            return Err(ProviderError::Malformed("an endpoint is neither https nor on loopback".into()));
+        }
+        let mut answer = self.0.execute(request).await.map_err(|error| unreachable(&error))?;
+        let status = answer.status();
+        if may_pass(status) {
+            return Err(ProviderError::Unreachable(format!("HTTP {}", status.as_u16())));
+        }
+        if status.is_redirection() {
+            return Err(ProviderError::Malformed(format!("it redirects: HTTP {}", status.as_u16())));
+        }
+
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(ProviderError::Malformed(format!("it is longer than {MAX_BODY} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut whole = Response::new(body);
+        *whole.status_mut() = status;
+        *whole.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(whole)
+    }
+
+    /// Gets a JSON document; `what` names it in errors. `bearer` goes along as the access token.
+    pub(super) async fn get_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        url: &Url,
+        bearer: Option<&SecretString>,
+    ) -> Result<T, ProviderError> {
+        let mut request = Request::new(Vec::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() =
+            url.as_str().parse().map_err(|_| ProviderError::Malformed(format!("{what} has no URL")))?;
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(token) = bearer {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+                .map_err(|_| ProviderError::Malformed("access_token fits in no header".into()))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+
+        let answer = self.send(request).await.map_err(|error| error.about(what))?;
+        if answer.status() != StatusCode::OK {
+            return Err(ProviderError::Refused(format!("{what}: HTTP {}", answer.status().as_u16())));
+        }
+        // What serde says would quote the body.
+        serde_json::from_slice(answer.body())
+            .map_err(|_| ProviderError::Malformed(format!("{what} is not the JSON that it must be")))
+    }
+}
+
+// === impl ProviderError ===
+
+impl ProviderError {
+    /// The same, said of `what`.
+    fn about(self, what: &str) -> Self {
+        match self {
+            Self::Unreachable(reason) => Self::Unreachable(format!("{what}: {reason}")),
+            Self::Malformed(reason) => Self::Malformed(format!("{what}: {reason}")),
+            other => other,
+        }
+    }
+}
+
+/// Whether a request may go there: https, or http to this very machine.
+pub(super) fn is_safe(url: &Url) -> bool {
+    url.scheme() == "https" || is_loopback_http(url)
+}
+
+/// Whether this is http to this very machine.
+pub(super) fn is_loopback_http(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && loopback
+}
+
+/// Whether the status is about the provider's state rather than about the request.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// What may be said of a failed request: never its URL, and never what the other side wrote.
+fn unreachable(error: &reqwest::Error) -> ProviderError {
+    ProviderError::Unreachable(if error.is_timeout() {
+        "no answer in time".into()
+    } else if error.is_connect() {
+        // Nothing has been sent yet: the cause is the operating system's or the certificate check's.
+        let mut cause = error.source();
+        while let Some(deeper) = cause.and_then(std::error::Error::source) {
+            cause = Some(deeper);
+        }
+        cause.map_or_else(|| "no connection".into(), |cause| format!("no connection: {cause}"))
+    } else {
+        "the connection broke".into()
+    })
+}

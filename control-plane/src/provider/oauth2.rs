@@ -1,0 +1,109 @@
+//! `kind: oauth2`: a provider without OpenID Connect.
+
+use async_trait::async_trait;
+use portcullis_proto::ids::Subject;
+use portcullis_proto::time::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::token_endpoint::{Exchanged, TokenEndpoint};
+use super::{App, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity};
+
+/// `kind: oauth2`: explicit endpoints; who the user is, a request with the access token tells.
+#[derive(Clone, Debug)]
+pub struct OAuth2Settings {
+    /// `authorization_endpoint`.
+    pub authorization_endpoint: Url,
+    /// `token_endpoint`.
+    pub token_endpoint: Url,
+    /// `userinfo.url`: asked with the access token as bearer; answers a JSON object.
+    pub userinfo_endpoint: Url,
+    /// `userinfo.subject`: the member with the user's immutable identifier, a string or a number; `sub` by default.
+    pub subject_member: String,
+    /// `userinfo.email`: the member with the e-mail address; `email` by default.
+    pub email_member: String,
+    /// `issuer`: what `iss` in authorization responses must be, where the provider sends it (RFC 9207).
+    pub issuer: Option<String>,
+    /// The app.
+    pub app: App,
+}
+
+/// A provider of this kind.
+#[derive(Debug)]
+pub(super) struct OAuth2 {
+    settings: OAuth2Settings,
+    http: Http,
+}
+
+// === impl OAuth2 ===
+
+impl OAuth2 {
+    pub(super) fn new(settings: OAuth2Settings, http: Http) -> Self {
+        Self { settings, http }
+    }
+
+    fn token_endpoint(&self) -> TokenEndpoint<'_> {
+        TokenEndpoint::new(&self.settings.token_endpoint, &self.settings.app, &self.http)
+    }
+}
+
+#[async_trait]
+impl Provider for OAuth2 {
+    async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
+        let OAuth2Settings { authorization_endpoint, app, .. } = &self.settings;
+        let scopes = authorization::scopes(&[], app, login);
+        Ok(authorization::url(authorization_endpoint, app, login, &scopes, None))
+    }
+
+    async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError> {
+        match (iss, &self.settings.issuer) {
+            (Some(iss), Some(issuer)) if iss != issuer => Err(ProviderError::Issuer),
+            _ => Ok(()),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        code: &SecretString,
+        login: &Login<'_>,
+        now: Timestamp,
+    ) -> Result<(Identity, ProviderTokens), ProviderError> {
+        let Exchanged { tokens, .. } = self.token_endpoint().exchange(code, login, now).await?;
+        let endpoint = &self.settings.userinfo_endpoint;
+        let user = self.http.get_json("userinfo", endpoint, Some(&tokens.access_token)).await?;
+        Ok((self.settings.identity(&user)?, tokens))
+    }
+
+    async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        now: Timestamp,
+    ) -> Result<ProviderTokens, ProviderError> {
+        self.token_endpoint().refresh(refresh_token, now).await
+    }
+}
+
+// === impl OAuth2Settings ===
+
+impl OAuth2Settings {
+    /// Who userinfo says the user is.
+    fn identity(&self, user: &Map<String, Value>) -> Result<Identity, ProviderError> {
+        let subject = user.get(&self.subject_member).and_then(subject).ok_or_else(|| {
+            ProviderError::Malformed(format!("userinfo has no identifier in `{}`", self.subject_member))
+        })?;
+        Ok(Identity { subject, email: identity::email(user.get(&self.email_member)) })
+    }
+}
+
+/// A string, or a whole number in decimal. A fraction is no identifier, and has more than one spelling.
+fn subject(value: &Value) -> Option<Subject> {
+    match value {
+        Value::String(text) => identity::subject(text),
+        Value::Number(number) if !number.is_f64() => identity::subject(&number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! A provider that says what a test tells it to, and the keys that it signs with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    EcdsaSigningAlgorithm, RsaKeyPair,
+};
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use http::{HeaderMap, StatusCode, Uri, header};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use portcullis_proto::time::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::{App, ClientAuth, Http, Login, ProviderError};
+
+/// In every secret of these tests, so that none is overlooked where it should not be.
+pub(super) const MARK: &str = "s3cr3t";
+pub(super) const CLIENT_ID: &str = "portcullis";
+pub(super) const NONCE: &str = "n-0S6_WzA2Mj";
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// Long enough for a loopback answer on a busy machine.
+const PATIENT: Duration = Duration::from_secs(30);
+
+static REDIRECT_URI: LazyLock<Url> =
+    LazyLock::new(|| Url::parse("https://portcullis.example/callback").unwrap());
+
+pub(super) fn secret(what: &str) -> SecretString {
+    format!("{MARK}-{what}").into()
+}
+
+pub(super) fn app() -> App {
+    App {
+        client_id: CLIENT_ID.into(),
+        client_secret: secret("client"),
+        client_auth: ClientAuth::Basic,
+        scopes: vec!["openid".into(), "email".into()],
+        authorize_parameters: Vec::new(),
+    }
+}
+
+pub(super) fn login() -> Login<'static> {
+    Login {
+        redirect_uri: &REDIRECT_URI,
+        state: "af0ifjsldkj",
+        nonce: NONCE,
+        verifier: "s3cr3t-verifier-dBjftJeZ4CVP-mB92K27uhbUJU1p1r",
+        scopes: &[],
+    }
+}
+
+pub(super) fn http() -> Http {
+    Http::with_deadline(PATIENT).unwrap()
+}
+
+/// What a token endpoint answers to a code or refresh token when all is well.
+pub(super) fn token_answer() -> Value {
+    json!({
+        "access_token": "s3cr3t-access",
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "refresh_token": "s3cr3t-refresh",
+        "scope": "openid email",
+    })
+}
+
+/// The error, which shows no secret.
+#[track_caller]
+pub(super) fn error_of<T>(result: Result<T, ProviderError>) -> ProviderError {
+    let Err(error) = result else { panic!("an error was expected") };
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains(MARK), "{shown}");
+    error
+}
+
+/// Moves tokio's clock. It is not left paused: a paused clock jumps ahead while a socket is waited for.
+pub(super) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+// === the provider ===
+
+/// A provider on a loopback port. What it has no reply for is 404.
+pub(super) struct FakeProvider {
+    pub(super) issuer: String,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    replies: HashMap<String, Reply>,
+    requests: Vec<Request>,
+}
+
+#[derive(Clone)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) location: Option<&'static str>,
+    pub(super) body: Vec<u8>,
+    /// Never answers.
+    pub(super) hangs: bool,
+}
+
+/// A request that came.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) form: HashMap<String, String>,
+}
+
+impl FakeProvider {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::<Mutex<Shared>>::default();
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { issuer, shared }
+    }
+
+    pub(super) fn url(&self, path: &str) -> Url {
+        Url::parse(&self.issuer).unwrap().join(path).unwrap()
+    }
+
+    pub(super) fn reply(&self, path: &str, reply: impl Into<Reply>) {
+        self.shared.lock().unwrap().replies.insert(path.into(), reply.into());
+    }
+
+    pub(super) fn requests(&self, path: &str) -> Vec<Request> {
+        let shared = self.shared.lock().unwrap();
+        shared.requests.iter().filter(|request| request.path == path).cloned().collect()
+    }
+
+    /// The only request to this path.
+    #[track_caller]
+    pub(super) fn request(&self, path: &str) -> Request {
+        let mut requests = self.requests(path);
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.remove(0)
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Mutex<Shared>>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> impl IntoResponse {
+    let path = uri.path().to_owned();
+    let form = url::form_urlencoded::parse(&body).into_owned().collect();
+    let reply = {
+        let mut shared = shared.lock().unwrap();
+        shared.requests.push(Request { path: path.clone(), headers, form });
+        shared.replies.get(&path).cloned()
+    };
+    let reply = reply.unwrap_or_else(|| Reply::status(404, "not here"));
+    if reply.hangs {
+        std::future::pending::<()>().await;
+    }
+    let mut answer = (reply.status, [(header::CONTENT_TYPE, reply.content_type)], reply.body).into_response();
+    if let Some(location) = reply.location {
+        answer.headers_mut().insert(header::LOCATION, location.parse().unwrap());
+    }
+    answer
+}
+
+impl From<Value> for Reply {
+    fn from(value: Value) -> Self {
+        Self { content_type: "application/json", ..Self::status(200, &value.to_string()) }
+    }
+}
+
+impl Reply {
+    pub(super) fn status(status: u16, body: &str) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap(),
+            content_type: "text/html",
+            location: None,
+            body: body.into(),
+            hangs: false,
+        }
+    }
+
+    pub(super) fn error(status: u16, value: Value) -> Self {
+        Self { status: StatusCode::from_u16(status).unwrap(), ..value.into() }
+    }
+}
+
+// === keys ===
+
+/// A key that signs ID tokens.
+pub(super) struct SigningKey {
+    pub(super) id: &'static str,
+    algorithm: Algorithm,
+    private: EncodingKey,
+}
+
+impl SigningKey {
+    pub(super) fn es256(id: &'static str) -> Self {
+        Self { id, algorithm: Algorithm::ES256, private: ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING) }
+    }
+
+    pub(super) fn es384(id: &'static str) -> Self {
+        Self { id, algorithm: Algorithm::ES384, private: ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING) }
+    }
+
+    pub(super) fn ed25519(id: &'static str) -> Self {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let private = EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref());
+        Self { id, algorithm: Algorithm::EdDSA, private }
+    }
+
+    pub(super) fn rsa(id: &'static str, algorithm: Algorithm) -> Self {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let text = BASE64_STANDARD.encode(der.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+        Self { id, algorithm, private: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap() }
+    }
+
+    /// The public key, as key sets have it.
+    pub(super) fn jwk(&self) -> Value {
+        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.private, self.algorithm).unwrap()).unwrap();
+        jwk["kid"] = self.id.into();
+        jwk
+    }
+
+    pub(super) fn sign(&self, claims: &Value) -> String {
+        let header = Header { kid: Some(self.id.into()), ..Header::new(self.algorithm) };
+        self.sign_with(&header, claims)
+    }
+
+    pub(super) fn sign_with(&self, header: &Header, claims: &Value) -> String {
+        jsonwebtoken::encode(header, claims, &self.private).unwrap()
+    }
+}
+
+fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm) -> EncodingKey {
+    let pair = EcdsaKeyPair::generate(algorithm).unwrap();
+    EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref())
+}
+
+/// A JWT with any header, and whatever is given as its signature.
+pub(super) fn forged(header: &Value, claims: &Value, signature: &[u8]) -> String {
+    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let [header, claims] = [header, claims].map(|part| encode(part.to_string().as_bytes()));
+    format!("{header}.{claims}.{}", encode(signature))
+}

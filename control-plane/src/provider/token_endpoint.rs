@@ -1,0 +1,187 @@
+//! The provider's token endpoint (RFC 6749 section 3.2), as every kind uses it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+
+use http::{Response, StatusCode};
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+};
+use portcullis_proto::time::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{App, ClientAuth, Http, Login, ProviderError, ProviderTokens};
+
+/// Longest error code that is passed on, in characters.
+const MAX_CODE: usize = 64;
+
+/// One token endpoint, as the app sees it.
+pub(super) struct TokenEndpoint<'a> {
+    client: TokenClient,
+    http: &'a Http,
+}
+
+/// The answer to a code.
+#[derive(Debug)]
+pub(super) struct Exchanged {
+    /// The tokens.
+    pub(super) tokens: ProviderTokens,
+    /// `id_token` (OpenID Connect Core section 3.1.3.3), unchecked.
+    pub(super) id_token: Option<SecretString>,
+}
+
+type Answer = StandardTokenResponse<IdTokenMember, BasicTokenType>;
+
+type TokenClient = Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+#[derive(Deserialize, Serialize)]
+struct IdTokenMember {
+    id_token: Option<String>,
+}
+
+/// An OAuth error response (RFC 6749 section 5.2). Its description is nobody's business.
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    error: String,
+}
+
+// === impl TokenEndpoint ===
+
+impl<'a> TokenEndpoint<'a> {
+    pub(super) fn new(url: &Url, app: &App, http: &'a Http) -> Self {
+        let auth_type = match app.client_auth {
+            ClientAuth::Basic => AuthType::BasicAuth,
+            ClientAuth::Post => AuthType::RequestBody,
+        };
+        let client = Client::new(ClientId::new(app.client_id.clone()))
+            .set_client_secret(ClientSecret::new(app.client_secret.expose_secret().to_owned()))
+            .set_auth_type(auth_type)
+            .set_token_uri(TokenUrl::from_url(url.clone()));
+        Self { client, http }
+    }
+
+    /// Exchanges a code (RFC 6749 section 4.1.3).
+    pub(super) async fn exchange(
+        &self,
+        code: &SecretString,
+        login: &Login<'_>,
+        now: Timestamp,
+    ) -> Result<Exchanged, ProviderError> {
+        let answer = self
+            .client
+            .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(login.verifier.to_owned()))
+            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(login.redirect_uri.clone())))
+            .request_async(self.http)
+            .await
+            .map_err(failure)?;
+        let id_token = answer.extra_fields().id_token.clone().map(SecretString::from);
+        Ok(Exchanged { tokens: tokens(&answer, now)?, id_token })
+    }
+
+    /// Gets a new access token (RFC 6749 section 6). An ID token in the answer says nothing new: who the user
+    /// is was settled at the login.
+    pub(super) async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        now: Timestamp,
+    ) -> Result<ProviderTokens, ProviderError> {
+        let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+        let answer = self
+            .client
+            .exchange_refresh_token(&refresh_token)
+            .request_async(self.http)
+            .await
+            .map_err(failure)?;
+        tokens(&answer, now)
+    }
+}
+
+// === impl Http ===
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = ProviderError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, ProviderError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move { screen(self.send(request).await?) })
+    }
+}
+
+// === impl IdTokenMember ===
+
+impl ExtraTokenFields for IdTokenMember {}
+
+impl fmt::Debug for IdTokenMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdTokenMember([REDACTED])")
+    }
+}
+
+/// Lets successes through. An error is one whatever the status: some providers send it with 200.
+fn screen(answer: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, ProviderError> {
+    match serde_json::from_slice(answer.body()) {
+        Ok(ErrorAnswer { error }) if error == "invalid_grant" => Err(ProviderError::InvalidGrant),
+        Ok(ErrorAnswer { error }) if !error.is_empty() => Err(ProviderError::Refused(error_code(&error))),
+        _ if answer.status() == StatusCode::OK => Ok(answer),
+        _ => Err(ProviderError::Refused(format!("HTTP {}", answer.status().as_u16()))),
+    }
+}
+
+/// What may be shown of an error code: its characters are the ones of RFC 6749 appendix A.7.
+fn error_code(code: &str) -> String {
+    let allowed = |byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if code.bytes().all(allowed) {
+        code.chars().take(MAX_CODE).collect()
+    } else {
+        "an error code with characters that none has".into()
+    }
+}
+
+/// Why there are no tokens. What the parser says is left out: it would quote the answer.
+fn failure(error: RequestTokenError<ProviderError, BasicErrorResponse>) -> ProviderError {
+    match error {
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            ProviderError::Malformed("the token endpoint's answer is not the JSON that it must be".into())
+        }
+    }
+}
+
+/// The tokens, where they can be used.
+fn tokens(answer: &Answer, now: Timestamp) -> Result<ProviderTokens, ProviderError> {
+    let malformed = |what: &str| Err(ProviderError::Malformed(what.into()));
+    if !answer.token_type().as_ref().eq_ignore_ascii_case("bearer") {
+        return malformed("token_type is not Bearer");
+    }
+    let access_token = answer.access_token().secret();
+    // It will be the value of a header.
+    if access_token.is_empty() || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return malformed("access_token is empty or fits in no header");
+    }
+    let refresh_token = answer.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty());
+    Ok(ProviderTokens {
+        access_token: access_token.clone().into(),
+        expires_at: answer.expires_in().map(|life| now.after(life)),
+        refresh_token: refresh_token.cloned().map(SecretString::from),
+    })
+}
