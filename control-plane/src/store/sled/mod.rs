@@ -1,1 +1,198 @@
-//! The embedded store.
+//! The embedded store: one sled tree, written by one thread, read by everybody.
+//!
+//! Reads go to the tree at once: a look-up takes microseconds. They may see what is applied but not yet
+//! durable; of such rows only their writer can know the keys, and it has no answer yet. The log is what
+//! others can see, so that is read up to its durable head only.
+
+mod clients;
+mod committer;
+mod keys;
+mod log;
+mod logins;
+mod open;
+mod revocation;
+mod rows;
+mod sweep;
+mod tokens;
+mod tx;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::Duration;
+
+use ::sled::{Db, Tree};
+use async_trait::async_trait;
+use portcullis_proto::ids::{ClientId, GrantId, TokenId};
+use portcullis_proto::random::Random;
+use portcullis_proto::revocation::{Entry, Position, Scope};
+use portcullis_proto::seal::Sealed;
+use portcullis_proto::time::Timestamp;
+use tokio::sync::watch;
+
+use self::committer::{Committer, MakeDurable};
+use self::keys::Key;
+use self::rows::{Read, backend};
+use super::{Begun, Granted, Issue, Redeemed, Registered, Rotated, Store, StoreError};
+use crate::oauth::client::Client;
+use crate::oauth::code::Code;
+use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::refresh::RefreshToken;
+
+pub use self::open::OpenError;
+
+/// The store in one directory. Dropping it waits for the writes that it has accepted.
+pub struct SledStore {
+    committer: Committer,
+    db: Db,
+}
+
+// === impl SledStore ===
+
+impl SledStore {
+    /// Opens the store, or creates it (mode 0700) with a new revocation log. Waits up to a second for another
+    /// process to let go of it.
+    pub fn open(path: &Path, random: &dyn Random) -> Result<Self, OpenError> {
+        Self::open_with(path, random, |make_durable| make_durable)
+    }
+
+    /// The same, with something around what makes writes durable.
+    fn open_with(
+        path: &Path,
+        random: &dyn Random,
+        wrap: impl FnOnce(MakeDurable) -> MakeDurable,
+    ) -> Result<Self, OpenError> {
+        let (db, make_durable) = open::open(path, random)?;
+        let head = log::head(&*db).map_err(|source| OpenError::Store { path: path.to_owned(), source })?;
+        let committer = Committer::start(Tree::clone(&db), head, wrap(make_durable))
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok(Self { committer, db })
+    }
+
+    /// The tree, for reading.
+    fn tree(&self) -> Result<&Tree, StoreError> {
+        self.committer.check_open()?;
+        Ok(&self.db)
+    }
+}
+
+impl std::fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SledStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn register(&self, client: Client, quota: usize) -> Result<Registered, StoreError> {
+        self.committer.submit(move |tx| clients::register(tx, &client, quota)).await
+    }
+
+    async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, StoreError> {
+        let client = self.tree()?.kept::<Client>(&Key::client(id))?.map(|kept| kept.row);
+        Ok(client.filter(|client| !client.is_forgotten(now)))
+    }
+
+    async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError> {
+        clients::list(self.tree()?, after, limit)
+    }
+
+    async fn begin(&self, state: StateId, pending: Pending, quota: usize) -> Result<Begun, StoreError> {
+        self.committer.submit(move |tx| logins::begin(tx, &state, &pending, quota)).await
+    }
+
+    async fn take_pending(
+        &self,
+        state: &StateId,
+        browser: &BrowserId,
+        now: Timestamp,
+    ) -> Result<Option<Pending>, StoreError> {
+        let (state, browser) = (*state, *browser);
+        self.committer.submit(move |tx| logins::take(tx, &state, &browser, now)).await
+    }
+
+    async fn grant(&self, grant: Grant, code_id: TokenId, code: Code) -> Result<Granted, StoreError> {
+        self.committer.submit(move |tx| tokens::grant(tx, grant, &code_id, &code)).await
+    }
+
+    async fn code(&self, id: &TokenId) -> Result<Option<Code>, StoreError> {
+        Ok(self.tree()?.kept(&Key::code(id))?.map(|kept| kept.row))
+    }
+
+    async fn live_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        Ok(revocation::live(self.tree()?, id)?.map(|kept| kept.row))
+    }
+
+    async fn grants(&self, after: Option<&GrantId>, limit: usize) -> Result<Vec<Grant>, StoreError> {
+        let (tree, after) = (self.tree()?.clone(), after.cloned());
+        // There may be many dead ones to pass over.
+        let list = move || revocation::live_grants(&tree, after.as_ref(), limit);
+        tokio::task::spawn_blocking(list).await.map_err(backend)?
+    }
+
+    async fn redeem(&self, code: &TokenId, issue: Issue, now: Timestamp) -> Result<Redeemed, StoreError> {
+        let code = *code;
+        self.committer.submit(move |tx| tokens::redeem(tx, &code, issue, now)).await
+    }
+
+    async fn refresh_token(&self, id: &TokenId) -> Result<Option<RefreshToken>, StoreError> {
+        Ok(self.tree()?.kept(&Key::refresh(id))?.map(|kept| kept.row))
+    }
+
+    async fn rotate(
+        &self,
+        presented: &TokenId,
+        issue: Issue,
+        answer: Sealed,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Rotated, StoreError> {
+        let presented = *presented;
+        self.committer.submit(move |tx| tokens::rotate(tx, &presented, issue, answer, grace, now)).await
+    }
+
+    async fn access_token(
+        &self,
+        id: &TokenId,
+        now: Timestamp,
+    ) -> Result<Option<(AccessToken, Grant)>, StoreError> {
+        tokens::access_token(self.tree()?, id, now)
+    }
+
+    async fn update_upstream(
+        &self,
+        grant: &GrantId,
+        replaces: u64,
+        upstream: Upstream,
+    ) -> Result<bool, StoreError> {
+        let grant = grant.clone();
+        self.committer.submit(move |tx| tokens::update_upstream(tx, &grant, replaces, upstream)).await
+    }
+
+    async fn revoke(&self, scope: Scope, now: Timestamp) -> Result<Entry, StoreError> {
+        self.committer.submit(move |tx| revocation::revoke(tx, scope, now)).await
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.committer.head().clone()
+    }
+
+    async fn entries_after(
+        &self,
+        position: &Position,
+        limit: usize,
+    ) -> Result<Option<Vec<Entry>>, StoreError> {
+        let head = *self.committer.head().borrow();
+        log::entries_after(self.tree()?, head, position, limit)
+    }
+
+    async fn base(&self) -> Result<Position, StoreError> {
+        log::base(self.tree()?)
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.committer.submit(move |tx| sweep::sweep(tx, now, limit)).await
+    }
+}

@@ -1,0 +1,52 @@
+//! Clients, and how many of them nobody uses.
+
+use ::sled::Tree;
+use portcullis_proto::ids::ClientId;
+use portcullis_proto::time::Timestamp;
+
+use super::keys::{Key, Meta, Table};
+use super::rows::{self, Kept, Read};
+use super::tx::Tx;
+use crate::oauth::client::Client;
+use crate::store::{Registered, StoreError};
+
+/// Keeps a new client, unless too many are unused.
+pub(super) fn register(tx: &mut Tx<'_>, client: &Client, quota: usize) -> Result<Registered, StoreError> {
+    let unused: u64 = tx.present(&Key::meta(Meta::UnusedClients))?;
+    if unused >= quota as u64 {
+        return Ok(Registered::Full);
+    }
+    if client.unused_until.is_some() {
+        tx.count(Meta::UnusedClients, 1)?;
+    }
+    tx.insert(Key::client(&client.id), client, client.unused_until)?;
+    Ok(Registered::Done)
+}
+
+/// Marks a client as used. `false` where it is not there or forgotten.
+pub(super) fn mark_used(tx: &mut Tx<'_>, id: &ClientId, now: Timestamp) -> Result<bool, StoreError> {
+    let key = Key::client(id);
+    let Some(Kept { row: mut client, .. }) = tx.kept::<Client>(&key)? else {
+        return Ok(false);
+    };
+    if client.is_forgotten(now) {
+        return Ok(false);
+    }
+    if client.unused_until.take().is_some() {
+        tx.count(Meta::UnusedClients, -1)?;
+        tx.update(key, &Kept { until: None, row: client })?;
+    }
+    Ok(true)
+}
+
+/// Clients in the order of their ids.
+pub(super) fn list(tree: &Tree, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError> {
+    let after = after.map_or_else(|| Key::first(Table::Client), Key::client);
+    rows::scan_after(tree, &after, &Key::end(Table::Client))
+        .take(limit)
+        .map(|row| {
+            let (key, bytes) = row?;
+            rows::decode::<Kept<Client>>(&key, &bytes).map(|kept| kept.row)
+        })
+        .collect()
+}

@@ -1,0 +1,44 @@
+//! Logins under way: kept once, handed out once.
+
+use portcullis_proto::time::Timestamp;
+
+use super::keys::{Key, Meta};
+use super::rows::Read;
+use super::tx::Tx;
+use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::store::{Begun, StoreError};
+
+/// Keeps an approved login, unless there are too many.
+pub(super) fn begin(
+    tx: &mut Tx<'_>,
+    state: &StateId,
+    pending: &Pending,
+    quota: usize,
+) -> Result<Begun, StoreError> {
+    let logins: u64 = tx.present(&Key::meta(Meta::Logins))?;
+    if logins >= quota as u64 {
+        return Ok(Begun::Full);
+    }
+    tx.count(Meta::Logins, 1)?;
+    tx.insert(Key::pending(state), pending, Some(pending.expires_at))?;
+    Ok(Begun::Done)
+}
+
+/// Hands a login out to the browser that approved it, and removes it.
+pub(super) fn take(
+    tx: &mut Tx<'_>,
+    state: &StateId,
+    browser: &BrowserId,
+    now: Timestamp,
+) -> Result<Option<Pending>, StoreError> {
+    let key = Key::pending(state);
+    let Some(kept) = tx.kept::<Pending>(&key)? else {
+        return Ok(None);
+    };
+    if kept.row.browser != *browser || kept.row.expires_at <= now {
+        return Ok(None);
+    }
+    tx.count(Meta::Logins, -1)?;
+    tx.remove_kept(key, &kept);
+    Ok(Some(kept.row))
+}

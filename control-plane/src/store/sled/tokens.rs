@@ -1,0 +1,151 @@
+//! Grants, codes, and what they bring.
+
+use std::time::Duration;
+
+use ::sled::Tree;
+use portcullis_proto::ids::{GrantId, TokenId};
+use portcullis_proto::revocation::Scope;
+use portcullis_proto::seal::Sealed;
+use portcullis_proto::time::Timestamp;
+
+use super::keys::Key;
+use super::rows::{Kept, Read};
+use super::tx::Tx;
+use super::{clients, log, revocation};
+use crate::oauth::code::Code;
+use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
+use crate::store::{Granted, Issue, Redeemed, Rotated, StoreError};
+
+/// Keeps a grant and the code for it, and marks the client as used.
+pub(super) fn grant(
+    tx: &mut Tx<'_>,
+    mut grant: Grant,
+    code_id: &TokenId,
+    code: &Code,
+) -> Result<Granted, StoreError> {
+    if !clients::mark_used(tx, &grant.client, grant.created_at)? {
+        return Ok(Granted::Gone);
+    }
+    grant.born = log::head(tx)?.sequence;
+    tx.insert(Key::grant(&grant.id), &grant, Some(grant.expires_at))?;
+    tx.insert(Key::code(code_id), code, Some(code.expires_at))?;
+    Ok(Granted::Done)
+}
+
+/// Uses a code up and keeps what it brings; used before, it revokes its grant.
+pub(super) fn redeem(
+    tx: &mut Tx<'_>,
+    id: &TokenId,
+    issue: Issue,
+    now: Timestamp,
+) -> Result<Redeemed, StoreError> {
+    let key = Key::code(id);
+    let Some(mut code) = tx.kept::<Code>(&key)? else {
+        return Ok(Redeemed::Gone);
+    };
+    let grant = revocation::live(tx, &code.row.grant)?;
+    if code.row.used {
+        if grant.is_some() {
+            revocation::revoke(tx, Scope::Grant(code.row.grant), now)?;
+        }
+        return Ok(Redeemed::Replayed);
+    }
+    let Some(grant) = grant.filter(|_| now < code.row.expires_at) else {
+        return Ok(Redeemed::Gone);
+    };
+    code.row.used = true;
+    code.until = code.until.max(Some(issue.access.1.expires_at));
+    tx.update(key, &code)?;
+    keep_tokens(tx, grant, issue)?;
+    Ok(Redeemed::Issued)
+}
+
+/// Rotates a refresh token.
+pub(super) fn rotate(
+    tx: &mut Tx<'_>,
+    presented: &TokenId,
+    issue: Issue,
+    answer: Sealed,
+    grace: Duration,
+    now: Timestamp,
+) -> Result<Rotated, StoreError> {
+    let key = Key::refresh(presented);
+    let Some(mut token) = tx.kept::<RefreshToken>(&key)? else {
+        return Ok(Rotated::Gone);
+    };
+    let Some(grant) = revocation::live(tx, &token.row.grant)? else {
+        return Ok(Rotated::Gone);
+    };
+    match token.row.present(now, grace) {
+        Presentation::Expired => Ok(Rotated::Gone),
+        Presentation::Repeat(answer) => Ok(Rotated::Repeated(answer)),
+        Presentation::Reuse => {
+            revocation::revoke(tx, Scope::Grant(token.row.grant), now)?;
+            Ok(Rotated::Reused)
+        }
+        Presentation::First => {
+            if let Some(predecessor) = &token.row.predecessor {
+                supersede(tx, predecessor)?;
+            }
+            token.row.stage = Stage::Rotated { at: now, answer };
+            tx.update(key, &token)?;
+            keep_tokens(tx, grant, issue)?;
+            Ok(Rotated::Issued)
+        }
+    }
+}
+
+/// Ends the grace of a token whose successor has been used, where it is still there.
+fn supersede(tx: &mut Tx<'_>, id: &TokenId) -> Result<(), StoreError> {
+    let key = Key::refresh(id);
+    if let Some(mut token) = tx.kept::<RefreshToken>(&key)? {
+        token.row.stage = Stage::Superseded;
+        tx.update(key, &token)?;
+    }
+    Ok(())
+}
+
+/// Keeps new tokens under a grant, and the grant for as long as any of its tokens may live.
+fn keep_tokens(tx: &mut Tx<'_>, mut grant: Kept<Grant>, issue: Issue) -> Result<(), StoreError> {
+    let Issue { access: (access_id, mut access), refresh: (refresh_id, refresh) } = issue;
+    access.born = log::head(tx)?.sequence;
+    log::issued(tx, access.expires_at)?;
+    tx.insert(Key::access(&access_id), &access, Some(access.expires_at))?;
+    tx.insert(Key::refresh(&refresh_id), &refresh, Some(refresh.expires_at))?;
+    grant.row.expires_at = refresh.expires_at;
+    grant.until = grant.until.max(Some(refresh.expires_at.max(access.expires_at)));
+    tx.update(Key::grant(&grant.row.id), &grant)
+}
+
+/// An unexpired access token and its live grant.
+pub(super) fn access_token(
+    tree: &Tree,
+    id: &TokenId,
+    now: Timestamp,
+) -> Result<Option<(AccessToken, Grant)>, StoreError> {
+    let Some(Kept { row: token, .. }) = tree.kept::<AccessToken>(&Key::access(id))? else {
+        return Ok(None);
+    };
+    if token.expires_at <= now {
+        return Ok(None);
+    }
+    Ok(revocation::live(tree, &token.grant)?.map(|grant| (token, grant.row)))
+}
+
+/// Replaces what the provider gave, where the version is still the one that the caller saw.
+pub(super) fn update_upstream(
+    tx: &mut Tx<'_>,
+    id: &GrantId,
+    replaces: u64,
+    upstream: Upstream,
+) -> Result<bool, StoreError> {
+    match revocation::live(tx, id)? {
+        Some(mut grant) if grant.row.upstream.version == replaces => {
+            grant.row.upstream = upstream;
+            tx.update(Key::grant(id), &grant)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
