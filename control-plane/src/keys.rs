@@ -23,7 +23,6 @@ const FILE: &str = "master-keys.json";
 pub struct MasterKeys {
     current: String,
     ring: BTreeMap<String, SealingKey>,
-    created: bool,
 }
 
 /// What signs the forms of our pages.
@@ -61,6 +60,11 @@ pub enum KeysError {
 // === impl MasterKeys ===
 
 impl MasterKeys {
+    /// Whether there is a ring in `directory`. Where a store has grants, there must be.
+    pub fn exist(directory: &Path) -> bool {
+        directory.join(FILE).exists()
+    }
+
     /// Reads the ring from `directory`, or makes one where there is none.
     pub fn open(directory: &Path, random: &dyn Random) -> Result<Self, KeysError> {
         let path = directory.join(FILE);
@@ -73,7 +77,7 @@ impl MasterKeys {
                 let id = random::base62(random, 8);
                 let key = SealingKey::generate(random);
                 write_new(directory, &path, &id, &key).map_err(io_error)?;
-                Ok(Self { current: id.clone(), ring: BTreeMap::from([(id, key)]), created: true })
+                Ok(Self { current: id.clone(), ring: BTreeMap::from([(id, key)]) })
             }
             Err(error) => Err(io_error(error)),
         }
@@ -95,13 +99,7 @@ impl MasterKeys {
         if !ring.contains_key(&file.current) {
             return Err("the current key is not among the keys".into());
         }
-        Ok(Self { current: file.current, ring, created: false })
-    }
-
-    /// Whether [`open`](Self::open) has just made the ring. Over a store that has grants already, that means
-    /// that the old one was lost.
-    pub const fn is_new(&self) -> bool {
-        self.created
+        Ok(Self { current: file.current, ring })
     }
 
     /// Seals a grant's data key: the current master key's id, and the sealed key.
@@ -180,12 +178,12 @@ mod tests {
     fn a_ring_is_made_once_and_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let keys = directory.path().join("keys");
+        assert!(!MasterKeys::exist(&keys));
         let first = MasterKeys::open(&keys, &SystemRandom).unwrap();
-        assert!(first.is_new());
+        assert!(MasterKeys::exist(&keys));
         let (grant, data_key) = (GrantId::new("g"), SealingKey::generate(&SystemRandom));
         let (id, sealed) = first.wrap(&SystemRandom, &grant, &data_key);
         let again = MasterKeys::open(&keys, &SystemRandom).unwrap();
-        assert!(!again.is_new());
         assert_eq!(again.unwrap_key(&id, &grant, &sealed).unwrap().expose(), data_key.expose());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&keys), mode(&keys.join(FILE))), (0o700, 0o600));

@@ -19,6 +19,7 @@
 
 pub mod app;
 pub mod config;
+pub mod edge;
 pub mod grpc;
 pub mod http;
 pub mod instances;
@@ -29,5 +30,6 @@ pub mod metrics;
 pub mod oauth;
 pub mod provider;
 pub mod run;
+pub mod start;
 pub mod store;
 pub mod upstream;

@@ -111,7 +111,7 @@ async fn catch_up(
     Ok(position)
 }
 
-fn acknowledge(membership: &Membership<'_>, message: v1::WatchRequest) -> Result<(), Status> {
+fn acknowledge(membership: &Membership<'_>, message: &v1::WatchRequest) -> Result<(), Status> {
     match &message.message {
         Some(Incoming::Applied(applied)) => {
             membership.applied(Sequence(applied.sequence));

@@ -161,7 +161,10 @@ fn a_public_key_is_no_hmac_secret() {
     for secret in [jwk.to_string(), jwk["x"].as_str().unwrap().to_owned()] {
         let secret = EncodingKey::from_secret(secret.as_bytes());
         let token = jsonwebtoken::encode(&header, &claims(), &secret).unwrap();
-        assert_eq!(error_of(verified(&token, std::slice::from_ref(&jwk))), refused("its algorithm is not allowed"));
+        assert_eq!(
+            error_of(verified(&token, std::slice::from_ref(&jwk))),
+            refused("its algorithm is not allowed")
+        );
     }
 }
 

@@ -1,0 +1,158 @@
+//! What operators ask of a running control plane, over its Admin service.
+
+use std::io::{Read, Write, stdin, stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
+use portcullis_proto::revocation::Scope;
+use portcullis_proto::token::{Access, Presented};
+use portcullis_proto::v1;
+use portcullis_proto::v1::admin_client::AdminClient;
+use tonic::transport::{Channel, Endpoint};
+use zeroize::Zeroizing;
+
+use super::{Done, Remote};
+
+/// Longest time for one answer; a revocation waits up to 2 s for its instances.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Rows asked for at once.
+const PAGE: u32 = 500;
+/// Not everywhere yet.
+const LAGGING: u8 = 2;
+
+type Client = AdminClient<Channel>;
+
+async fn connect(remote: &Remote) -> Result<Client, Box<dyn std::error::Error>> {
+    let endpoint = Endpoint::from_shared(remote.control_plane.clone())
+        .map_err(|_| format!("--control-plane: {:?} is not a URL", remote.control_plane))?
+        .connect_timeout(Duration::from_secs(3))
+        .timeout(DEADLINE);
+    let channel = endpoint.connect().await;
+    let channel = channel.map_err(|_| format!("no control plane answers at {}", remote.control_plane))?;
+    Ok(AdminClient::new(channel))
+}
+
+pub(super) async fn list_grants(remote: &Remote) -> Done {
+    let mut client = connect(remote).await?;
+    let mut output = stdout().lock();
+    writeln!(output, "GRANT\tSERVER\tPROVIDER\tSUBJECT\tEMAIL\tCLIENT\tNAME\tSCOPES")?;
+    let mut after = String::new();
+    loop {
+        let page = Some(v1::Page { size: PAGE, after });
+        let answer = client.list_grants(v1::ListGrantsRequest { page }).await.map_err(words)?.into_inner();
+        for grant in answer.grants {
+            let fields = [
+                &grant.grant_id,
+                &grant.server,
+                &grant.provider,
+                &grant.subject,
+                &grant.email,
+                &grant.client_id,
+                &grant.client_name,
+                &grant.scopes.join(" "),
+            ];
+            writeln!(output, "{}", line(fields))?;
+        }
+        if answer.next.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        after = answer.next;
+    }
+}
+
+pub(super) async fn list_clients(remote: &Remote) -> Done {
+    let mut client = connect(remote).await?;
+    let mut output = stdout().lock();
+    writeln!(output, "CLIENT\tNAME\tAUTH\tUSED\tREDIRECT URIS")?;
+    let mut after = String::new();
+    loop {
+        let page = Some(v1::Page { size: PAGE, after });
+        let answer = client.list_clients(v1::ListClientsRequest { page }).await.map_err(words)?.into_inner();
+        for row in answer.clients {
+            let used = if row.unused_expires_at_ms == 0 { "yes" } else { "no" };
+            let fields = [
+                &row.client_id,
+                &row.client_name,
+                &row.token_endpoint_auth_method,
+                used,
+                &row.redirect_uris.join(" "),
+            ];
+            writeln!(output, "{}", line(fields))?;
+        }
+        if answer.next.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        after = answer.next;
+    }
+}
+
+pub(super) async fn list_instances(remote: &Remote) -> Done {
+    let mut client = connect(remote).await?;
+    let answer = client.list_instances(v1::ListInstancesRequest {}).await.map_err(words)?.into_inner();
+    let mut output = stdout().lock();
+    writeln!(output, "INSTANCE\tAPPLIED\tBEHIND")?;
+    for instance in answer.instances {
+        let behind = answer.head.saturating_sub(instance.applied);
+        writeln!(output, "{}\t{}\t{behind}", line([&instance.name]), instance.applied)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn revoke_grant(remote: &Remote, id: String) -> Done {
+    revoke(remote, Scope::Grant(GrantId::new(id))).await
+}
+
+pub(super) async fn revoke_client(remote: &Remote, id: String) -> Done {
+    revoke(remote, Scope::Client(ClientId::new(id))).await
+}
+
+pub(super) async fn revoke_subject(remote: &Remote, provider: String, subject: String) -> Done {
+    revoke(remote, Scope::Subject(ProviderName::new(provider), Subject::new(subject))).await
+}
+
+pub(super) async fn revoke_server(remote: &Remote, name: String) -> Done {
+    revoke(remote, Scope::Server(ServerName::new(name))).await
+}
+
+pub(super) async fn revoke_everything(remote: &Remote) -> Done {
+    revoke(remote, Scope::Everything).await
+}
+
+pub(super) async fn revoke_token(remote: &Remote) -> Done {
+    let mut text = Zeroizing::new(String::new());
+    stdin().lock().take(1024).read_to_string(&mut text)?;
+    let token =
+        Presented::<Access>::parse(text.trim()).map_err(|error| format!("standard input: {error}"))?;
+    revoke(remote, Scope::Token(token.id())).await
+}
+
+async fn revoke(remote: &Remote, scope: Scope) -> Done {
+    let mut client = connect(remote).await?;
+    let request = v1::RevokeRequest { scope: Some(scope.into()), wait_ms: 0 };
+    let answer = client.revoke(request).await.map_err(words)?.into_inner();
+    let milliseconds = Duration::from_micros(answer.elapsed_us).as_secs_f64() * 1000.0;
+    let mut output = stdout().lock();
+    writeln!(
+        output,
+        "revoked: entry {}, effective on {} of {} instances after {milliseconds:.1} ms",
+        answer.sequence, answer.applied, answer.instances
+    )?;
+    if answer.lagging.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(output, "not yet on: {}", answer.lagging.join(", "))?;
+    Ok(ExitCode::from(LAGGING))
+}
+
+/// Tab-separated. What clients have chosen cannot break out of its field or move the terminal's cursor.
+fn line<const N: usize>(fields: [&str; N]) -> String {
+    let clean =
+        |field: &&str| field.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    fields.map(clean).join("\t")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
+fn words(status: tonic::Status) -> String {
+    status.message().to_owned()
+}

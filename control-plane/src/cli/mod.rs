@@ -1,0 +1,179 @@
+//! The command line: the server itself, and what operators ask of a running one.
+
+mod admin;
+mod configuration;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Portcullis's control plane: the OAuth surface of MCP servers behind Envoy.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis-control-plane", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the control plane until SIGTERM or SIGINT.
+    Serve(ConfigFile),
+    /// Read the configuration and name everything that is wrong with it.
+    Check(ConfigFile),
+    /// Print the Envoy configuration of the edge.
+    Envoy {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Write it to this file instead.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// List or revoke grants: what users have allowed clients to do.
+    #[command(subcommand)]
+    Grants(Grants),
+    /// List registered clients, or revoke all that one has been granted.
+    #[command(subcommand)]
+    Clients(Clients),
+    /// Revoke all that a user has granted.
+    #[command(subcommand)]
+    Subjects(Subjects),
+    /// Revoke all that has been granted at an MCP server.
+    #[command(subcommand)]
+    Servers(Servers),
+    /// Revoke a single access token.
+    #[command(subcommand)]
+    Tokens(Tokens),
+    /// Revoke all that has ever been granted.
+    #[command(subcommand)]
+    Everything(Everything),
+    /// List the authz instances that are connected, and how far behind each is.
+    #[command(subcommand)]
+    Instances(Instances),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "portcullis.yaml")]
+    config: PathBuf,
+}
+
+/// Where the running control plane is.
+#[derive(Debug, clap::Args)]
+struct Remote {
+    /// Its `listen.grpc`.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PORTCULLIS_CONTROL_PLANE",
+        default_value = "http://127.0.0.1:8081"
+    )]
+    control_plane: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Grants {
+    /// One line a grant.
+    List(Remote),
+    /// End a grant, with every token under it.
+    Revoke {
+        /// The grant's id.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Clients {
+    /// One line a client.
+    List(Remote),
+    /// End all that a client has been granted so far.
+    Revoke {
+        /// The client's id.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Subjects {
+    /// End all that a user has granted so far.
+    Revoke {
+        /// The provider's name in the configuration.
+        provider: String,
+        /// The user's identifier there, as `grants list` shows it.
+        subject: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Servers {
+    /// End all that has been granted at a server so far.
+    Revoke {
+        /// The server's name in the configuration.
+        name: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Tokens {
+    /// End one access token, which is read from standard input, so that no process list shows it.
+    Revoke(Remote),
+}
+
+#[derive(Debug, Subcommand)]
+enum Everything {
+    /// End every grant there is: all users have to log in again.
+    Revoke {
+        /// That this is really meant.
+        #[arg(long, required = true)]
+        yes: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Instances {
+    /// One line an instance.
+    List(Remote),
+}
+
+/// Does what was asked, and says on standard error why not.
+pub(crate) async fn run(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
+        Command::Serve(file) => serve::serve(&file.config).await,
+        Command::Check(file) => configuration::check(&file.config),
+        Command::Envoy { config, output } => configuration::envoy(&config.config, output.as_deref()),
+        Command::Grants(Grants::List(remote)) => admin::list_grants(&remote).await,
+        Command::Grants(Grants::Revoke { id, remote }) => admin::revoke_grant(&remote, id).await,
+        Command::Clients(Clients::List(remote)) => admin::list_clients(&remote).await,
+        Command::Clients(Clients::Revoke { id, remote }) => admin::revoke_client(&remote, id).await,
+        Command::Subjects(Subjects::Revoke { provider, subject, remote }) => {
+            admin::revoke_subject(&remote, provider, subject).await
+        }
+        Command::Servers(Servers::Revoke { name, remote }) => admin::revoke_server(&remote, name).await,
+        Command::Tokens(Tokens::Revoke(remote)) => admin::revoke_token(&remote).await,
+        Command::Everything(Everything::Revoke { yes: _, remote }) => admin::revoke_everything(&remote).await,
+        Command::Instances(Instances::List(remote)) => admin::list_instances(&remote).await,
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("portcullis-control-plane: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command ends with: an exit code, or what went wrong, in words for whoever typed it.
+type Done = Result<ExitCode, Box<dyn std::error::Error>>;

@@ -1,0 +1,59 @@
+//! `serve`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use portcullis_control_plane::run::{Listeners, run};
+use portcullis_control_plane::start::start;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::{Done, configuration};
+
+pub(super) async fn serve(file: &Path) -> Done {
+    let config = configuration::load(file)?;
+    log_json();
+    let listeners = Listeners::bind(&config.listen).await?;
+    let listen = config.listen;
+    let app = start(config).await?;
+    tracing::info!(
+        http = %listen.http,
+        grpc = %listen.grpc,
+        ops = %listen.ops,
+        version = env!("CARGO_PKG_VERSION"),
+        "control plane started"
+    );
+    run(app, listeners, stop_signal()?).await?;
+    tracing::info!("control plane stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One JSON line an event, to standard error. `RUST_LOG` says which.
+fn log_json() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stopping.cancel();
+    });
+    Ok(stop)
+}
