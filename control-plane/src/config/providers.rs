@@ -10,8 +10,8 @@ use super::section::Section;
 use super::{secret, values};
 use crate::provider::{App, ClientAuth, OAuth2Settings, OidcSettings, Settings};
 
-/// Every provider that the file names, with its settings where they could be read. Keeping the others spares the
-/// servers that use them a second report.
+/// Every provider that the file names, with its settings where they could be read. Keeping the others spares
+/// the servers that use them a second report.
 pub(super) type Providers = BTreeMap<ProviderName, Result<Settings, Reported>>;
 
 /// How one kind's keys are read; `kind` has been read already.
