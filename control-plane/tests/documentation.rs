@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use portcullis_control_plane::config::{Problems, load, parse};
 
-/// A section for everything that can be one, with a key in each that nobody knows. The reader then names the keys
-/// that it does know, which are what the documentation must list.
+/// A section for everything that can be one, with a key in each that nobody knows. The reader then names the
+/// keys that it does know, which are what the documentation must list.
 const UNKNOWN_EVERYWHERE: &str = "
 unknown-key: 1
 listen: { unknown-key: 1 }

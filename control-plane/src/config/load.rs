@@ -31,8 +31,8 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Config, Problem
     parse(&text, &absolute, environment).map_err(|problems| problems.of_file(path))
 }
 
-/// Checks the text of `portcullis.yaml`. `file` is its path, which problems name and whose directory relative paths
-/// are taken from. Reads the files that secrets are in, and nothing else.
+/// Checks the text of `portcullis.yaml`. `file` is its path: problems name it, and its directory is what
+/// relative paths are taken from. Reads the files that secrets are in, and nothing else.
 pub fn parse(text: &str, file: &Path, environment: Environment<'_>) -> Result<Config, Problems> {
     let root = node::read(text, file)?;
     let base = file.parent().unwrap_or(Path::new(""));

@@ -1,7 +1,7 @@
 //! `portcullis.yaml`, read and checked. Whoever holds a [`Config`] need not doubt it.
 //!
-//! `node` makes a tree of the text, `section` and `item` walk it, `values` has the rules for single values, and the
-//! others read one part of the file each. [`Problems`] says everything that is wrong, at once.
+//! `node` makes a tree of the text, `section` and `item` walk it, `values` has the rules for single values, and
+//! the others read one part of the file each. [`Problems`] says everything that is wrong, at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -17,8 +17,8 @@ const FORMS: &str = "must be one of `{ file: PATH }`, `{ env: NAME }` and `{ val
 
 /// Reads a secret from where the configuration says it is.
 ///
-/// Goes around [`super::section::Section`], which names the keys that it does not know: here such a key may be
-/// the secret itself, as in `{ hunter2 }`.
+/// Goes around [`super::section::Section`], which names the keys that it does not know: here such a key may
+/// be the secret itself, as in `{ hunter2 }`.
 pub(super) fn read(mut item: Item<'_>) -> Result<SecretString, Reported> {
     let (form, text) = match std::mem::replace(&mut item.value, Value::Nothing) {
         Value::Section(mut entries) if entries.len() == 1 => match entries.pop() {

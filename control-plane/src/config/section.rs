@@ -1,6 +1,7 @@
 //! Walks the tree: a section is asked for its keys, and what nobody asked for is a problem.
 //!
-//! A reader asks for all of a section's keys before it gives up on any, so that one run reports every problem.
+//! A reader asks for all of a section's keys before it gives up on any, so that one run reports every
+//! problem.
 
 use std::path::Path;
 

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use url::{Host, Url};
 
-/// Paths of the OAuth surface. They are at the root of every server's origin, so no server may lie there.
-const RESERVED_PATHS: [&str; 7] =
-    ["/authorize", "/token", "/register", "/revoke", "/consent", "/callback", "/assets"];
+/// First segments of the OAuth surface's paths. It is at the root of every server's origin, so no server may
+/// lie there.
+const RESERVED: [&str; 7] = ["authorize", "token", "register", "revoke", "consent", "callback", "assets"];
 
 /// A name that the file chooses: it becomes part of Envoy names, log fields and metrics.
 pub(super) fn name(text: &str) -> Result<(), String> {
@@ -75,8 +75,8 @@ pub(super) fn upstream(text: &str) -> Result<Url, String> {
     web_url(text)
 }
 
-/// The canonical resource identifier of an MCP server (RFC 8707 section 2): lower-case scheme and host, no default
-/// port, no trailing slash.
+/// The canonical resource identifier of an MCP server (RFC 8707 section 2): lower-case scheme and host, no
+/// default port, no trailing slash.
 pub(super) fn resource(text: &str) -> Result<Url, String> {
     let mut url = secure(web_url(text)?)?;
     let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
@@ -84,19 +84,21 @@ pub(super) fn resource(text: &str) -> Result<Url, String> {
     if path.is_empty() {
         return Err("must have a path other than `/`, such as `/mcp`".to_owned());
     }
-    if path.contains("//") || path.contains(['%', ';']) {
-        return Err("the path must not have `//`, `;` or percent-encoding: Envoy rewrites or refuses those"
-            .to_owned());
+    // What means the same to Envoy, which normalizes paths, to its regular expressions and to every client.
+    let plain = |segment: &str| {
+        !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    };
+    let mut segments = path.split('/').skip(1);
+    if !segments.clone().all(plain) {
+        return Err("the path must have letters, digits and `-._~` only, and no `//`".to_owned());
     }
-    let inside =
-        |reserved: &str| path.strip_prefix(reserved).is_some_and(|p| p.is_empty() || p.starts_with('/'));
-    if let Some(reserved) = RESERVED_PATHS.into_iter().find(|reserved| inside(reserved)) {
-        return Err(format!("the path lies under `{reserved}`, which is the OAuth surface's own"));
+    if segments.clone().any(|segment| segment.starts_with(".well-known")) {
+        return Err("the path must not have `.well-known`, where the metadata is".to_owned());
     }
-    if path.starts_with("/.well-known") {
-        return Err("the path lies under `/.well-known`, where the metadata is".to_owned());
+    match segments.next().and_then(|first| RESERVED.into_iter().find(|reserved| *reserved == first)) {
+        Some(reserved) => Err(format!("the path lies under `/{reserved}`, which is the OAuth surface's own")),
+        None => Ok(url),
     }
-    Ok(url)
 }
 
 /// An http or https URL with a plain host, without user information, query and fragment.

@@ -144,8 +144,8 @@ fn providers() {
 #[test]
 fn server_urls() {
     let own = |path| format!("the path lies under `{path}`, which is the OAuth surface's own");
-    let rewritten = "the path must not have `//`, `;` or percent-encoding: Envoy rewrites or refuses those";
-    let metadata = "the path lies under `/.well-known`, where the metadata is";
+    let not_plain = "the path must have letters, digits and `-._~` only, and no `//`";
+    let metadata = "the path must not have `.well-known`, where the metadata is";
     let (token, assets) = (own("/token"), own("/assets"));
     each_value(
         "http://localhost:10000/demo/mcp",
@@ -164,9 +164,13 @@ fn server_urls() {
             ("http://localhost/assets/mcp", &assets),
             ("http://localhost/.well-known", metadata),
             ("http://localhost/x/../.well-knownish", metadata),
-            ("http://localhost/a//b", rewritten),
-            ("http://localhost/a%2fb", rewritten),
-            ("http://localhost/a;b", rewritten),
+            ("http://localhost/mcp/.well-known/x", metadata),
+            ("http://localhost/a//b", not_plain),
+            ("http://localhost/a//", not_plain),
+            ("http://localhost/ä", not_plain),
+            ("http://localhost/a*", not_plain),
+            ("http://localhost/a%2fb", not_plain),
+            ("http://localhost/a;b", not_plain),
         ],
     );
     for good in ["http://localhost/tokens", "http://[::1]:10000/mcp", "http://127.0.0.1/a/token"] {
