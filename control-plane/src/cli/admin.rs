@@ -42,7 +42,7 @@ pub(super) async fn list_grants(remote: &Remote) -> Done {
         let page = Some(v1::Page { size: PAGE, after });
         let answer = client.list_grants(v1::ListGrantsRequest { page }).await.map_err(words)?.into_inner();
         for grant in answer.grants {
-            let fields = [
+            let fields: [&str; 8] = [
                 &grant.grant_id,
                 &grant.server,
                 &grant.provider,
@@ -71,7 +71,7 @@ pub(super) async fn list_clients(remote: &Remote) -> Done {
         let answer = client.list_clients(v1::ListClientsRequest { page }).await.map_err(words)?.into_inner();
         for row in answer.clients {
             let used = if row.unused_expires_at_ms == 0 { "yes" } else { "no" };
-            let fields = [
+            let fields: [&str; 5] = [
                 &row.client_id,
                 &row.client_name,
                 &row.token_endpoint_auth_method,
