@@ -147,8 +147,7 @@ async fn revoke(remote: &Remote, scope: Scope) -> Done {
 
 /// Tab-separated. What clients have chosen cannot break out of its field or move the terminal's cursor.
 fn line<const N: usize>(fields: [&str; N]) -> String {
-    let clean =
-        |field: &&str| field.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    let clean = |field: &str| field.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     fields.map(clean).join("\t")
 }
 
