@@ -20,6 +20,11 @@ use tonic::{Request, Response, Status};
 /// What the MCP server gets in the token's place.
 pub const CREDENTIAL: &str = "Bearer credential-of-the-provider";
 
+/// The body of its refusals.
+pub const DENIAL: &str = r#"{"error":"from authz"}"#;
+
+const CHALLENGE: &str = "www-authenticate";
+
 /// What authz answers to the token of that name; to any other, or none, 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -27,6 +32,8 @@ pub enum Answer {
     Allow,
     /// As it should be: 403, `insufficient_scope`.
     Forbid,
+    /// As it should be: 503, come again in 7 s.
+    Unavailable,
     /// A `CheckResponse` without anything.
     Empty,
     /// Status OK, and a denied response.
@@ -61,9 +68,10 @@ struct Service(Seen);
 // === impl Answer ===
 
 impl Answer {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Allow,
         Self::Forbid,
+        Self::Unavailable,
         Self::Empty,
         Self::OkWithDenial,
         Self::OkWithoutDecision,
@@ -145,14 +153,18 @@ impl Authorization for Service {
         let asked_for = Answer::asked_for(&request);
         self.0.lock().unwrap().push(request);
         Ok(Response::new(match asked_for {
-            None => denial(HttpStatusCode::Unauthorized, "invalid_token"),
-            Some(Answer::Forbid) => denial(HttpStatusCode::Forbidden, "insufficient_scope"),
+            None => denial(HttpStatusCode::Unauthorized, CHALLENGE, "Bearer error=\"invalid_token\""),
+            Some(Answer::Forbid) => {
+                denial(HttpStatusCode::Forbidden, CHALLENGE, "Bearer error=\"insufficient_scope\"")
+            }
+            Some(Answer::Unavailable) => denial(HttpStatusCode::ServiceUnavailable, "retry-after", "7"),
             Some(Answer::Allow) => {
                 ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-portcullis-subject", "alice")])
             }
             Some(Answer::Empty) => CheckResponse::default(),
             Some(Answer::OkWithDenial) => {
-                let mut response = denial(HttpStatusCode::Unauthorized, "invalid_token");
+                let mut response =
+                    denial(HttpStatusCode::Unauthorized, CHALLENGE, "Bearer error=\"invalid_token\"");
                 response.set_status(Status::ok(""));
                 response
             }
@@ -178,13 +190,13 @@ fn ok(decision: Option<&str>, headers: &[(&str, &str)]) -> CheckResponse {
     response
 }
 
-fn denial(status: HttpStatusCode, error: &str) -> CheckResponse {
+fn denial(status: HttpStatusCode, header: &str, value: &str) -> CheckResponse {
     let mut http = DeniedHttpResponseBuilder::new();
     http.set_http_status(status)
-        .add_header("www-authenticate", format!("Bearer error=\"{error}\""), None, false)
+        .add_header(header, value, None, false)
         .add_header("content-type", "application/json", None, false)
-        .set_body(format!("{{\"error\":\"{error}\"}}"));
-    let mut response = CheckResponse::with_status(Status::unauthenticated(error));
+        .set_body(DENIAL);
+    let mut response = CheckResponse::with_status(Status::unauthenticated(""));
     response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny")));
     response
 }

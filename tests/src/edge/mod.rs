@@ -7,6 +7,7 @@
 )]
 
 mod authz;
+mod certificate;
 mod envoy;
 mod recorder;
 mod request;
@@ -14,7 +15,8 @@ mod request;
 use portcullis_envoy::{Edge, Limits, SYSTEM_CA, Server, VirtualHost};
 use url::Url;
 
-pub use self::authz::{Answer, CREDENTIAL, ScriptedAuthz};
+pub use self::authz::{Answer, CREDENTIAL, DENIAL, ScriptedAuthz};
+pub use self::certificate::Certificate;
 pub use self::envoy::{Envoy, executable, free_address, validate};
 pub use self::recorder::{Recorded, Recorder};
 pub use self::request::{Request, Response};

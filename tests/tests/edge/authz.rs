@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_tests::edge::{Answer, Fixture, Request, Response, ScriptedAuthz};
+use portcullis_tests::edge::{Answer, DENIAL, Fixture, Request, Response, ScriptedAuthz};
 use tokio::time::{Instant, sleep};
 
 fn call(answer: Answer) -> Request {
@@ -117,7 +117,9 @@ async fn a_verdict_of_authz_arrives_as_it_is() {
         assert_eq!(response.header("www-authenticate"), Some(format!("Bearer error=\"{error}\"").as_str()));
         assert_eq!(response.header("content-type"), Some("application/json"));
         assert_eq!(response.header("retry-after"), None);
-        assert_eq!(response.body, format!("{{\"error\":\"{error}\"}}"));
+        assert_eq!(response.body, DENIAL);
     }
+    let response = edge.send(&call(Answer::Unavailable)).await;
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("7")));
     assert!(edge.forwarded().is_empty());
 }

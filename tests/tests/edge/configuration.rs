@@ -1,9 +1,7 @@
 //! The configuration itself.
 
-use std::process::Command;
-
-use portcullis_envoy::{Edge, Limits, SYSTEM_CA, Tls, VirtualHost, render};
-use portcullis_tests::edge::{Fixture, Request, server, validate};
+use portcullis_envoy::{Edge, Limits, SYSTEM_CA, VirtualHost, render};
+use portcullis_tests::edge::{Certificate, Fixture, Request, server, validate};
 use url::Url;
 
 /// Every shape that the templates know: names and both kinds of addresses, http and https, with and without a port.
@@ -48,31 +46,8 @@ fn envoy_takes_it_in_plain() {
 
 #[test]
 fn envoy_takes_it_with_tls() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str| directory.path().join(name);
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "1",
-        ])
-        .args(["-subj", "/CN=mcp.example.com", "-keyout"])
-        .arg(file("edge.key"))
-        .arg("-out")
-        .arg(file("edge.crt"))
-        .output()
-        .expect("openssl, for the edge's certificate");
-    assert!(output.status.success(), "{output:?}");
-    assert_valid(&Edge {
-        tls: Some(Tls { certificate: file("edge.crt"), private_key: file("edge.key") }),
-        ..sample()
-    });
+    let certificate = Certificate::of("DNS:mcp.example.com");
+    assert_valid(&Edge { tls: Some(certificate.tls()), ..sample() });
 }
 
 #[tokio::test]

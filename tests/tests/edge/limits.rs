@@ -41,6 +41,19 @@ async fn a_flood_from_one_address_is_slowed_on_its_own_route_only() {
 }
 
 #[tokio::test]
+async fn who_was_slowed_is_served_again_within_seconds() {
+    let register = Rate { per_address: 60, overall: 1000 };
+    let edge = Fixture::with(|edge| edge.limits = Limits { register, ..Limits::default() }).await;
+    let request = Request::new("POST", "/register");
+    while edge.send(&request).await.status != 429 {}
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while edge.send(&request).await.status != 200 {
+        assert!(Instant::now() < deadline, "refilled once a minute, not evenly");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn all_addresses_together_are_bounded_too() {
     let register = Rate { per_address: 100, overall: 2 };
     let edge = Fixture::with(|edge| edge.limits = Limits { register, ..Limits::default() }).await;

@@ -1,4 +1,5 @@
 //! The rendered edge in a real Envoy, attacked from both sides.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails here fails the test")]
 
 mod authz;
 mod configuration;
@@ -7,4 +8,5 @@ mod limits;
 mod oauth;
 mod paths;
 mod spoofing;
+mod tls;
 mod upstream;
