@@ -60,11 +60,13 @@ fn limits(limits: &Limits) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// An origin in the form that browsers send (RFC 6454 section 6.2); CORS compares text.
+/// An origin in the form that browsers send (RFC 6454 section 6.2). CORS compares text: a star would be none.
 fn allowed_origin(text: &str) -> Result<(), RenderError> {
     let origin = Url::parse(text).ok().map(|url| url.origin());
     match origin {
-        Some(origin @ Origin::Tuple(..)) if origin.ascii_serialization() == text => Ok(()),
+        Some(origin @ Origin::Tuple(..)) if origin.ascii_serialization() == text && !text.contains('*') => {
+            Ok(())
+        }
         _ => Err(RenderError::AllowedOrigin(text.to_owned())),
     }
 }
@@ -98,3 +100,6 @@ fn upstream(server: &Server) -> Result<(), RenderError> {
     }
     Err(RenderError::Upstream { server: server.name.clone(), upstream: Box::new(url.clone()) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! `example.yaml` is what a sample edge renders to: read it, and see there what a change does.
 //! `UPDATE=1 cargo test -p portcullis-envoy` writes it anew.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails here fails the test")]
 
 use std::path::Path;
 

@@ -1,0 +1,219 @@
+//! An authz that does as the token says.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use envoy_types::ext_authz::v3::pb::{
+    Authorization, AuthorizationServer, CheckRequest, CheckResponse, HttpStatusCode,
+};
+use envoy_types::ext_authz::v3::{
+    CheckRequestExt, CheckResponseExt, DeniedHttpResponseBuilder, OkHttpResponseBuilder,
+};
+use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+/// What the MCP server gets in the token's place.
+pub const CREDENTIAL: &str = "Bearer credential-of-the-provider";
+
+/// The body of its refusals.
+pub const DENIAL: &str = r#"{"error":"from authz"}"#;
+
+const CHALLENGE: &str = "www-authenticate";
+
+/// What authz answers to the token of that name; to any other, or none, 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// As it should be: `decision: allow`, the credential in the token's place.
+    Allow,
+    /// As it should be: 403, `insufficient_scope`.
+    Forbid,
+    /// As it should be: 503, come again in 7 s.
+    Unavailable,
+    /// A `CheckResponse` without anything.
+    Empty,
+    /// Status OK, and a denied response.
+    OkWithDenial,
+    /// Status OK and the credential, but no decision.
+    OkWithoutDecision,
+    /// Status OK, the credential, and `decision: deny`.
+    OkWithDecisionDeny,
+    /// `decision: allow`, with the token left where it is.
+    AllowKeepingToken,
+    /// `decision: allow`, and a header that authz has no business with.
+    AllowWithForeignHeader,
+    /// A gRPC error.
+    Error,
+    /// None, ever.
+    Hang,
+}
+
+/// The scripted authz, running. Stops when it is dropped.
+#[derive(Debug)]
+pub struct ScriptedAuthz {
+    address: SocketAddr,
+    seen: Seen,
+    /// Of its own, so that it can die with all its connections.
+    runtime: Option<Runtime>,
+}
+
+type Seen = Arc<Mutex<Vec<CheckRequest>>>;
+
+struct Service(Seen);
+
+// === impl Answer ===
+
+impl Answer {
+    const ALL: [Self; 11] = [
+        Self::Allow,
+        Self::Forbid,
+        Self::Unavailable,
+        Self::Empty,
+        Self::OkWithDenial,
+        Self::OkWithoutDecision,
+        Self::OkWithDecisionDeny,
+        Self::AllowKeepingToken,
+        Self::AllowWithForeignHeader,
+        Self::Error,
+        Self::Hang,
+    ];
+
+    /// The Authorization header that asks for it.
+    pub fn authorization(self) -> String {
+        format!("Bearer pcl_at_{self:?}")
+    }
+
+    fn asked_for(request: &CheckRequest) -> Option<Self> {
+        let header = request.get_client_headers()?.get("authorization")?;
+        Self::ALL.into_iter().find(|answer| answer.authorization() == *header)
+    }
+}
+
+// === impl ScriptedAuthz ===
+
+impl ScriptedAuthz {
+    /// On a free port of 127.0.0.1.
+    pub async fn start() -> Self {
+        Self::start_on("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// On an address.
+    pub async fn start_on(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Seen::default();
+        let service = AuthorizationServer::new(Service(seen.clone()));
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<AuthorizationServer<Service>>().await;
+        let server = Server::builder().add_service(health_service).add_service(service);
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = listener.into_std().unwrap();
+        runtime.spawn(async move {
+            let incoming = TcpListenerStream::new(TcpListener::from_std(listener).unwrap());
+            server.serve_with_incoming(incoming).await.unwrap();
+        });
+        Self { address, seen, runtime: Some(runtime) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Dies: its socket, its connections and the checks under way are gone when this returns.
+    pub async fn die(&mut self) {
+        let runtime = self.runtime.take();
+        tokio::task::spawn_blocking(|| drop(runtime)).await.unwrap();
+    }
+
+    /// The checks since the last call.
+    pub fn take(&self) -> Vec<CheckRequest> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+impl Drop for ScriptedAuthz {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+// === impl Service ===
+
+#[tonic::async_trait]
+impl Authorization for Service {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let request = request.into_inner();
+        let asked_for = Answer::asked_for(&request);
+        self.0.lock().unwrap().push(request);
+        Ok(Response::new(match asked_for {
+            None => denial(HttpStatusCode::Unauthorized, CHALLENGE, "Bearer error=\"invalid_token\""),
+            Some(Answer::Forbid) => {
+                denial(HttpStatusCode::Forbidden, CHALLENGE, "Bearer error=\"insufficient_scope\"")
+            }
+            Some(Answer::Unavailable) => denial(HttpStatusCode::ServiceUnavailable, "retry-after", "7"),
+            Some(Answer::Allow) => {
+                ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-portcullis-subject", "alice")])
+            }
+            Some(Answer::Empty) => CheckResponse::default(),
+            Some(Answer::OkWithDenial) => {
+                let mut response =
+                    denial(HttpStatusCode::Unauthorized, CHALLENGE, "Bearer error=\"invalid_token\"");
+                response.set_status(Status::ok(""));
+                response
+            }
+            Some(Answer::OkWithoutDecision) => ok(None, &[("authorization", CREDENTIAL)]),
+            Some(Answer::OkWithDecisionDeny) => ok(Some("deny"), &[("authorization", CREDENTIAL)]),
+            Some(Answer::AllowKeepingToken) => ok(Some("allow"), &[]),
+            Some(Answer::AllowWithForeignHeader) => {
+                ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-foreign", "1")])
+            }
+            Some(Answer::Error) => return Err(Status::internal("as the test asked")),
+            Some(Answer::Hang) => std::future::pending().await,
+        }))
+    }
+}
+
+fn ok(decision: Option<&str>, headers: &[(&str, &str)]) -> CheckResponse {
+    let mut http = OkHttpResponseBuilder::new();
+    for (name, value) in headers {
+        http.add_header(*name, *value, None, true);
+    }
+    let mut response = CheckResponse::with_status(Status::ok(""));
+    response.set_http_response(http).set_dynamic_metadata(decision.map(metadata));
+    response
+}
+
+fn denial(status: HttpStatusCode, header: &str, value: &str) -> CheckResponse {
+    let mut http = DeniedHttpResponseBuilder::new();
+    http.set_http_status(status)
+        .add_header(header, value, None, false)
+        .add_header("content-type", "application/json", None, false)
+        .set_body(DENIAL);
+    let mut response = CheckResponse::with_status(Status::unauthenticated(""));
+    response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny")));
+    response
+}
+
+/// What the real authz tells of its decision, for the gate and the access log.
+fn metadata(decision: &str) -> Struct {
+    let texts = [
+        ("decision", decision),
+        ("reason", "as the test asked"),
+        ("server", "demo"),
+        ("subject", "alice"),
+        ("client_id", "client-1"),
+        ("grant_id", "grant-1"),
+        ("provider", "corp"),
+        ("token_id", "token-1"),
+    ];
+    let value = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let fields: HashMap<_, _> = texts.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect();
+    Struct { fields }
+}

@@ -1,0 +1,100 @@
+//! Too much of everything, and what is written down.
+
+use std::time::Duration;
+
+use portcullis_envoy::{Limits, Rate};
+use portcullis_tests::edge::{Answer, Fixture, Request};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+#[tokio::test]
+async fn bodies_are_bounded() {
+    let edge = Fixture::with(|edge| edge.limits = Limits { body_bytes: 1 << 20, ..Limits::default() }).await;
+    let token = Request::new("POST", "/token");
+    assert_eq!(edge.send(&token.clone().body(vec![b'a'; 60_000])).await.status, 200);
+    assert_eq!(edge.send(&token.body(vec![b'a'; 70_000])).await.status, 413);
+    let mcp = Request::new("POST", "/demo/mcp").token(Answer::Allow);
+    assert_eq!(edge.send(&mcp.clone().body(vec![b'a'; 1_000_000])).await.status, 200);
+    assert_eq!(edge.send(&mcp.body(vec![b'a'; 1_100_000])).await.status, 413);
+}
+
+#[tokio::test]
+async fn a_flood_from_one_address_is_slowed_on_its_own_route_only() {
+    let register = Rate { per_address: 3, overall: 100 };
+    let mcp = Rate { per_address: 5, overall: 100 };
+    let edge = Fixture::with(|edge| edge.limits = Limits { register, mcp, ..Limits::default() }).await;
+    let statuses = async |request: Request, count: usize| {
+        let mut statuses = Vec::new();
+        for _ in 0..count {
+            statuses.push(edge.send(&request).await.status);
+        }
+        statuses
+    };
+    assert_eq!(statuses(Request::new("POST", "/register"), 4).await, [200, 200, 200, 429]);
+    let limited = edge.send(&Request::new("POST", "/register")).await;
+    let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    // Guesses at tokens are counted before authz is asked.
+    assert_eq!(statuses(Request::new("POST", "/demo/mcp"), 6).await, [401, 401, 401, 401, 401, 429]);
+    assert_eq!(edge.authz.take().len(), 5);
+    assert_eq!(statuses(Request::new("POST", "/token"), 4).await, [200; 4]);
+}
+
+#[tokio::test]
+async fn who_was_slowed_is_served_again_within_seconds() {
+    let register = Rate { per_address: 60, overall: 1000 };
+    let edge = Fixture::with(|edge| edge.limits = Limits { register, ..Limits::default() }).await;
+    let request = Request::new("POST", "/register");
+    while edge.send(&request).await.status != 429 {}
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while edge.send(&request).await.status != 200 {
+        assert!(Instant::now() < deadline, "refilled once a minute, not evenly");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn all_addresses_together_are_bounded_too() {
+    let register = Rate { per_address: 100, overall: 2 };
+    let edge = Fixture::with(|edge| edge.limits = Limits { register, ..Limits::default() }).await;
+    let request = Request::new("POST", "/register");
+    assert_eq!(edge.send(&request).await.status, 200);
+    assert_eq!(edge.send(&request).await.status, 200);
+    assert_eq!(edge.send(&request).await.status, 429);
+}
+
+#[tokio::test]
+async fn the_access_log_tells_the_decision_and_no_secret() {
+    let edge = Fixture::start().await;
+    edge.send(&Request::new("POST", "/demo/mcp?access_token=hush-1").token(Answer::Allow)).await;
+    edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;
+    edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
+
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while edge.envoy.access_log().lines().count() < 3 {
+        assert!(Instant::now() < deadline, "no access log");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let log = edge.envoy.access_log();
+    for secret in ["hush", "pcl_at_", "credential-of-the-provider"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+    let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [allowed, forbidden, callback] = &records[..] else { panic!("three records: {log}") };
+    for (key, value) in [
+        ("decision", "allow"),
+        ("reason", "as the test asked"),
+        ("server", "demo"),
+        ("subject", "alice"),
+        ("client_id", "client-1"),
+        ("grant_id", "grant-1"),
+        ("provider", "corp"),
+        ("token_id", "token-1"),
+        ("path", "/mcp"),
+        ("route", "mcp_demo"),
+    ] {
+        assert_eq!(allowed[key], value, "{key}");
+    }
+    assert_eq!((&forbidden["decision"], &forbidden["status"]), (&"deny".into(), &403.into()));
+    assert_eq!((&callback["decision"], &callback["route"]), (&Value::Null, &"callback".into()));
+}

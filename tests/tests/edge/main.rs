@@ -1,0 +1,12 @@
+//! The rendered edge in a real Envoy, attacked from both sides.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails here fails the test")]
+
+mod authz;
+mod configuration;
+mod cors;
+mod limits;
+mod oauth;
+mod paths;
+mod spoofing;
+mod tls;
+mod upstream;
