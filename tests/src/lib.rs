@@ -1,1 +1,3 @@
 //! End-to-end tests, the demo, and what they need.
+
+pub mod demo;
