@@ -5,10 +5,17 @@ import sys
 
 from fastmcp import FastMCP
 from fastmcp.server.dependencies import get_http_headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 
 IDENTITY = "x-portcullis-"
 
 server = FastMCP("portcullis-tests")
+
+
+@server.custom_route("/healthz", methods=["GET"])
+async def healthz(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("ok")
 
 
 @server.tool

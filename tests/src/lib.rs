@@ -1,3 +1,8 @@
 //! End-to-end tests, the demo, and what they need.
 
+pub mod binaries;
+pub mod client;
 pub mod demo;
+pub mod process;
+pub mod programs;
+pub mod stack;

@@ -61,12 +61,12 @@ struct Echo {
 #[tool_router(server_handler)]
 impl Tools {
     #[tool(description = "Who the edge says is calling, and a fingerprint of the credential it sent along")]
-    fn whoami(&self, Extension(parts): Extension<Parts>) -> Json<WhoAmI> {
+    fn whoami(Extension(parts): Extension<Parts>) -> Json<WhoAmI> {
         Json(who_am_i(&parts.headers))
     }
 
     #[tool(description = "Says what it is told")]
-    fn echo(&self, Parameters(Echo { text }): Parameters<Echo>) -> String {
+    fn echo(Parameters(Echo { text }): Parameters<Echo>) -> String {
         text
     }
 }
@@ -84,10 +84,12 @@ fn who_am_i(headers: &HeaderMap) -> WhoAmI {
 fn fingerprint(authorization: &str) -> Credential {
     let (scheme, credential) = authorization.split_once(' ').unwrap_or(("", authorization));
     let hash = digest(&SHA256, credential.as_bytes());
+    let mut first = [0; 8];
+    first[2..].copy_from_slice(&hash.as_ref()[..6]);
     Credential {
         scheme: scheme.to_owned(),
         length: credential.chars().count(),
-        sha256: hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+        sha256: format!("{:012x}", u64::from_be_bytes(first)),
         is_proxy_token: credential.starts_with("pcl_"),
     }
 }
@@ -104,6 +106,7 @@ mod tests {
         headers.insert(AUTHORIZATION, "Bearer pcl_at_secret".parse().unwrap());
         let shown = serde_json::to_string(&who_am_i(&headers)).unwrap();
         assert!(!shown.contains("secret") && !shown.contains("cookie"), "{shown}");
+        assert!(shown.contains("60e409113e4d"), "{shown}");
         assert!(shown.contains(r#""is_proxy_token":true"#) && shown.contains("ada"), "{shown}");
     }
 }

@@ -8,7 +8,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub mod mcp;
+pub mod plan;
 pub mod provider;
+pub mod run;
 
 /// Serves until SIGINT or SIGTERM. Open event streams are cut: nobody waits for a demo.
 pub async fn serve(listen: SocketAddr, router: Router) -> io::Result<()> {

@@ -13,7 +13,7 @@ use url::Url;
 use super::user::{USERS, User};
 use super::{Code, Parameters, Provider, Request, Session, Unbound, secret};
 
-const CODE_LIFETIME: Duration = Duration::from_secs(60);
+const CODE_LIFETIME: Duration = Duration::from_mins(1);
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -30,7 +30,7 @@ enum Refusal {
     /// The client or its redirect URI is unknown: nobody is redirected.
     Local(&'static str),
     /// The client is told (RFC 6749 section 4.1.2.1).
-    Redirect { to: Url, state: Option<String>, error: &'static str },
+    Redirect(Url),
 }
 
 pub(super) async fn show(
@@ -40,9 +40,7 @@ pub(super) async fn show(
     let request = match check(&provider, &parameters) {
         Ok(request) => request,
         Err(Refusal::Local(reason)) => return (StatusCode::BAD_REQUEST, reason).into_response(),
-        Err(Refusal::Redirect { to, state, error }) => {
-            return answer(&provider, to, state, ("error", error));
-        }
+        Err(Refusal::Redirect(to)) => return Redirect::to(to.as_str()).into_response(),
     };
     let id = secret("");
     let page = LoginPage {
@@ -59,22 +57,25 @@ pub(super) async fn show(
 
 pub(super) async fn login(State(provider): State<Arc<Provider>>, Form(form): Form<Parameters>) -> Response {
     let request = form.get("request").and_then(|id| provider.state().logins.take(id));
-    let Some(Request { redirect_uri, state, session, code_challenge }) = request else {
+    let Some(Request { redirect_uri, state, session, challenge }) = request else {
         return (StatusCode::BAD_REQUEST, "This login is over. Go back to the application and start again.")
             .into_response();
     };
+    let redirect = |outcome| {
+        Redirect::to(answer(&provider, &redirect_uri, state.as_deref(), outcome).as_str()).into_response()
+    };
     let Some(user) = form.get("user").and_then(|id| User::find(id)) else {
-        return answer(&provider, redirect_uri, state, ("error", "access_denied"));
+        return redirect(("error", "access_denied"));
     };
     let code = secret("demo_code_");
     let issued = Code {
         session: Session { user, scope: session.scope, nonce: session.nonce },
         redirect_uri: redirect_uri.clone(),
-        code_challenge,
+        challenge,
         expires_at: provider.now().after(CODE_LIFETIME),
     };
     provider.state().codes.insert(code.clone(), issued);
-    answer(&provider, redirect_uri, state, ("code", &code))
+    redirect(("code", &code))
 }
 
 fn check(provider: &Provider, parameters: &Parameters) -> Result<Request, Refusal> {
@@ -87,9 +88,9 @@ fn check(provider: &Provider, parameters: &Parameters) -> Result<Request, Refusa
         .filter(|uri| settings.redirect_uris.iter().any(|registered| registered == uri))
         .and_then(|uri| Url::parse(uri).ok())
         .ok_or(Refusal::Local("redirect_uri is not registered"))?;
-    let state = get("state").map(str::to_owned);
+    let state = get("state");
     let scope = get("scope").unwrap_or_default();
-    let refuse = |error| Err(Refusal::Redirect { to: redirect_uri.clone(), state: state.clone(), error });
+    let refuse = |error| Err(Refusal::Redirect(answer(provider, &redirect_uri, state, ("error", error))));
     if get("response_type") != Some("code") {
         return refuse("unsupported_response_type");
     }
@@ -101,21 +102,18 @@ fn check(provider: &Provider, parameters: &Parameters) -> Result<Request, Refusa
     };
     Ok(Request {
         session: Unbound { scope: scope.to_owned(), nonce: get("nonce").map(str::to_owned) },
-        code_challenge: challenge.to_owned(),
+        challenge: challenge.to_owned(),
+        state: state.map(str::to_owned),
         redirect_uri,
-        state,
     })
 }
 
 /// The authorization response, with `iss` (RFC 9207).
-fn answer(provider: &Provider, mut to: Url, state: Option<String>, outcome: (&str, &str)) -> Response {
-    {
-        let mut query = to.query_pairs_mut();
-        query.append_pair(outcome.0, outcome.1);
-        if let Some(state) = &state {
-            query.append_pair("state", state);
-        }
-        query.append_pair("iss", &provider.settings.issuer);
-    }
-    Redirect::to(to.as_str()).into_response()
+fn answer(provider: &Provider, redirect_uri: &Url, state: Option<&str>, outcome: (&str, &str)) -> Url {
+    let mut to = redirect_uri.clone();
+    to.query_pairs_mut()
+        .extend_pairs([outcome])
+        .extend_pairs(state.map(|state| ("state", state)))
+        .extend_pairs([("iss", &provider.settings.issuer)]);
+    to
 }

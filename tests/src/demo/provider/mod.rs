@@ -86,7 +86,7 @@ struct Request {
     redirect_uri: Url,
     state: Option<String>,
     session: Unbound,
-    code_challenge: String,
+    challenge: String,
 }
 
 /// What was asked for, before anybody has logged in.
@@ -106,7 +106,7 @@ struct Session {
 struct Code {
     session: Session,
     redirect_uri: Url,
-    code_challenge: String,
+    challenge: String,
     expires_at: Timestamp,
 }
 

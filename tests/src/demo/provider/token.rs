@@ -37,7 +37,7 @@ fn redeem(provider: &Provider, form: &Parameters) -> Result<Session, OAuthError>
     let verifier = digest(&SHA256, get("code_verifier").as_bytes());
     let sound = code.expires_at > provider.now()
         && code.redirect_uri.as_str() == get("redirect_uri")
-        && code.code_challenge == URL_SAFE_NO_PAD.encode(verifier);
+        && code.challenge == URL_SAFE_NO_PAD.encode(verifier);
     if sound { Ok(code.session) } else { Err(OAuthError::INVALID_GRANT) }
 }
 
