@@ -1,3 +1,9 @@
 //! End-to-end tests, the demo, and what they need.
 
+pub mod binaries;
+pub mod client;
+pub mod demo;
 pub mod edge;
+pub mod process;
+pub mod programs;
+pub mod stack;

@@ -1,0 +1,134 @@
+// Chromium goes through one authorization, as a user would.
+//
+//   node browser.mjs --url AUTHORIZE_URL --redirect-uri http://localhost:PORT/callback
+//        [--decision approve|deny] [--user ada] [--screenshots DIRECTORY]
+//
+// Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
+// error or Content-Security-Policy violation.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
+
+import { chromium } from 'playwright-core';
+
+const { values: options } = parseArgs({
+  options: {
+    url: { type: 'string' },
+    'redirect-uri': { type: 'string' },
+    decision: { type: 'string', default: 'approve' },
+    user: { type: 'string', default: 'ada' },
+    screenshots: { type: 'string' },
+  },
+});
+const DEADLINE = 20_000;
+const PAGES = 10; // more than any honest login has
+
+// What each kind of page wants from its user, in the order of asking.
+const answers = [
+  {
+    page: 'consent',
+    shown: 'button[name=decision]',
+    answer: (tab) => tab.click(`button[name=decision][value=${options.decision}]`),
+  },
+  {
+    page: 'demo-login',
+    shown: 'button[name=user]',
+    answer: (tab) => tab.click(`button[name=user][value=${options.user}]`),
+  },
+  {
+    page: 'provider-login',
+    shown: 'input[name=login]',
+    answer: async (tab) => {
+      await tab.fill('input[name=login]', options.user);
+      await tab.fill('input[name=password]', 'any');
+      await tab.click('button[type=submit]');
+    },
+  },
+  {
+    page: 'provider-consent',
+    shown: 'form:has(input[name=prompt][value=consent]) button',
+    answer: (tab) => tab.click('button[type=submit]'),
+  },
+];
+const anyForm = answers.map(({ shown }) => shown).join(', ');
+
+/** Resolves with the query that arrives at the redirect URI. */
+function listen(redirectUri) {
+  const { port, pathname, hostname } = new URL(redirectUri);
+  let arrived;
+  const callback = new Promise((resolve) => { arrived = resolve; });
+  const server = http.createServer((request, response) => {
+    const url = new URL(request.url, redirectUri);
+    response.setHeader('content-type', 'text/html; charset=utf-8');
+    response.end('<!doctype html><title>Done</title><link rel="icon" href="data:,"><p id="done">Done.');
+    if (url.pathname === pathname) arrived(Object.fromEntries(url.searchParams));
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(Number(port), hostname, () => resolve({ callback, close: () => server.close() }));
+  });
+}
+
+function chromiumPath() {
+  const candidates = [process.env.PORTCULLIS_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
+  const found = candidates.find((candidate) => candidate && existsSync(candidate));
+  if (!found) throw new Error('no Chromium found: install it, or name it in PORTCULLIS_CHROMIUM');
+  return found;
+}
+
+async function main() {
+  const listener = await listen(options['redirect-uri']);
+  const browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  });
+  const problems = [];
+  const pages = [];
+  try {
+    const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+    const tab = await context.newPage();
+    tab.setDefaultTimeout(DEADLINE);
+    // Chromium reports violations of the Content-Security-Policy as console errors too.
+    tab.on('console', (message) => {
+      if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+    });
+    tab.on('pageerror', (error) => problems.push(`script: ${error.message}`));
+    const screenshot = async (name) => {
+      pages.push(name);
+      if (!options.screenshots) return;
+      mkdirSync(options.screenshots, { recursive: true });
+      const file = `${String(pages.length).padStart(2, '0')}-${name}.png`;
+      await tab.screenshot({ path: path.join(options.screenshots, file), fullPage: true });
+    };
+
+    await tab.goto(options.url);
+    for (let count = 0; count < PAGES; count += 1) {
+      // Between two forms there may be pages that lead on by themselves.
+      await tab.waitForSelector(`${anyForm}, #done`);
+      if (await tab.$('#done')) break;
+      const visible = await Promise.all(answers.map(({ shown }) => tab.$(shown)));
+      const { page, answer } = answers[visible.findIndex(Boolean)];
+      await screenshot(page);
+      const before = tab.url();
+      const left = tab.waitForURL((url) => url.href !== before, { waitUntil: 'commit' });
+      await answer(tab);
+      await left;
+    }
+    await screenshot('done');
+    return { callback: await listener.callback, pages, problems };
+  } catch (error) {
+    problems.push(stripVTControlCharacters(error.message));
+    return { pages, problems };
+  } finally {
+    await browser.close();
+    listener.close();
+  }
+}
+
+const result = await main();
+console.log(JSON.stringify(result));
+process.exit(result.problems.length === 0 ? 0 : 1);

@@ -1,0 +1,162 @@
+"""The official MCP client (`mcp`) goes through a whole life with an MCP server: it discovers, registers, logs
+in, calls tools, refreshes, revokes, finds itself refused and logs in anew.
+
+Prints one line of JSON with what happened at each step; the exit status says whether all of it was right.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+
+import httpx2
+from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+
+import headless
+
+REDIRECT_URI = "http://127.0.0.1:33418/callback"
+TIMEOUT = 30
+REVOCATION_DEADLINE = 5
+
+
+class Memory:
+    """Where the client keeps its registration and tokens."""
+
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+class User:
+    """Whoever sits in front of the browser that the client opens."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.logins = 0
+        self.received: dict[str, str] = {}
+
+    async def open(self, url: str) -> None:
+        self.logins += 1
+        self.received = await headless.authorize(url, REDIRECT_URI, self.name)
+
+    async def callback(self) -> AuthorizationCodeResult:
+        return AuthorizationCodeResult(**self.received)
+
+
+@asynccontextmanager
+async def connect(url: str, mode: str, auth: httpx2.Auth | None):
+    async with (
+        httpx2.AsyncClient(auth=auth, timeout=TIMEOUT) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode, read_timeout_seconds=TIMEOUT) as client,
+    ):
+        yield client
+
+
+async def use_tools(client: Client) -> dict:
+    tools = sorted(tool.name for tool in (await client.list_tools()).tools)
+    assert tools == ["echo", "whoami"], tools
+    said = await client.call_tool("echo", {"text": "käse"})
+    assert not said.is_error and said.content[0].text == "käse", said
+    who = await client.call_tool("whoami", {})
+    assert not who.is_error, who
+    return {"tools": tools, "protocol": client.protocol_version, "whoami": who.structured_content}
+
+
+def check_identity(whoami: dict, user: str) -> None:
+    assert user in whoami["identity"].values(), whoami
+    assert whoami["credential"]["scheme"] == "Bearer", whoami
+    assert whoami["credential"]["is_proxy_token"] is False, whoami
+
+
+async def revoke(provider: OAuthClientProvider, token: str) -> None:
+    """RFC 7009."""
+    data, headers = provider.context.prepare_token_auth(
+        {"token": token, "client_id": provider.context.client_info.client_id}, {}
+    )
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
+        endpoint = str(provider.context.oauth_metadata.revocation_endpoint)
+        response = await http.post(endpoint, data=data, headers=headers)
+    assert response.status_code == 200, response
+
+
+async def until_refused(url: str, token: str) -> dict:
+    """How long after its revocation the token is still accepted."""
+    started = time.monotonic()
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
+        while (response := await http.post(url, json=ping, headers=headers)).status_code != 401:
+            assert time.monotonic() - started < REVOCATION_DEADLINE, response
+            await asyncio.sleep(0.02)
+    challenge = response.headers["www-authenticate"]
+    assert "invalid_token" in challenge and "resource_metadata" in challenge, challenge
+    return {"challenge": challenge, "after_ms": round((time.monotonic() - started) * 1000)}
+
+
+async def dance(url: str, mode: str, name: str) -> dict:
+    memory, user = Memory(), User(name)
+    metadata = OAuthClientMetadata(redirect_uris=[REDIRECT_URI], client_name="Python client")
+    provider = OAuthClientProvider(url, metadata, memory, user.open, user.callback)
+    steps = {"mode": mode}
+
+    async with connect(url, mode, provider) as client:
+        steps["first_use"] = await use_tools(client)
+        check_identity(steps["first_use"]["whoami"], name)
+        assert user.logins == 1
+        first = memory.tokens
+        steps["tokens"] = {"scope": first.scope, "expires_in": first.expires_in, "iss": user.received.get("iss")}
+
+        provider.context.token_expiry_time = time.time() - 1
+        steps["after_refresh"] = await use_tools(client)
+        check_identity(steps["after_refresh"]["whoami"], name)
+        assert user.logins == 1, "the refresh needed a login"
+        assert memory.tokens.access_token != first.access_token
+        assert memory.tokens.refresh_token != first.refresh_token
+
+        second = memory.tokens
+        await revoke(provider, second.refresh_token)
+        steps["revoked"] = await until_refused(url, second.access_token)
+        assert user.logins == 1
+
+        steps["after_new_login"] = await use_tools(client)
+        assert user.logins == 2, "a revoked session went on without a login"
+    return steps
+
+
+async def without_login(url: str, mode: str) -> dict:
+    async with connect(url, mode, None) as client:
+        return {"mode": mode, "first_use": await use_tools(client)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--mode", default="auto", help="auto, legacy, or a protocol version")
+    parser.add_argument("--user", default="ada")
+    parser.add_argument("--without-login", action="store_true", help="for an MCP server that nothing protects")
+    arguments = parser.parse_args()
+    if arguments.without_login:
+        steps = without_login(arguments.url, arguments.mode)
+    else:
+        steps = dance(arguments.url, arguments.mode, arguments.user)
+    print(json.dumps(asyncio.run(steps)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+//! What a stack is made of, and in which order it starts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::config::{SERVER, config};
+use super::{Addresses, Part, Stack, State, Upstream};
+use crate::binaries::{root, tools, workspace};
+use crate::process::Program;
+use crate::programs::{CONTROL_PLANE, Place, free_addresses};
+
+/// Where users log in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// The demo's: knows `ada`, `grace` and `alan`.
+    #[default]
+    Demo,
+    /// `oidc-provider` for Node.js: knows whoever comes.
+    OidcProvider,
+    /// Nobody can log in.
+    None,
+}
+
+/// What is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum McpServer {
+    /// Inside the test: records what reaches it.
+    #[default]
+    Recording,
+    /// The demo's, made with rmcp.
+    Demo,
+    /// Made with FastMCP, in Python.
+    FastMcp,
+}
+
+type Change = Box<dyn FnOnce(&mut Value, &Addresses) + Send>;
+
+/// Puts a stack together.
+#[derive(Default)]
+pub struct Builder {
+    provider: Provider,
+    mcp_server: McpServer,
+    further_authz: usize,
+    configure: Vec<Change>,
+}
+
+// === impl Builder ===
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Where users log in.
+    #[must_use]
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
+    }
+
+    /// What is protected.
+    #[must_use]
+    pub fn mcp_server(mut self, mcp_server: McpServer) -> Self {
+        self.mcp_server = mcp_server;
+        self
+    }
+
+    /// How many authz instances there are; at least one.
+    #[must_use]
+    pub fn authz(mut self, instances: usize) -> Self {
+        self.further_authz = instances.saturating_sub(1);
+        self
+    }
+
+    /// Changes `portcullis.yaml` before anything starts.
+    #[must_use]
+    pub fn configure(mut self, change: impl FnOnce(&mut Value, &Addresses) + Send + 'static) -> Self {
+        self.configure.push(Box::new(change));
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    pub async fn start(self) -> Stack {
+        let directory = tempfile::tempdir().expect("a directory");
+        let addresses = addresses(self.further_authz + 1);
+        let mut config = config(directory.path(), &addresses, self.provider);
+        for change in self.configure {
+            change(&mut config, &addresses);
+        }
+        let url = config["servers"][SERVER]["url"].as_str().expect("a URL").to_owned();
+        let file = directory.path().join("portcullis.yaml");
+        fs::write(&file, format!("{config:#}\n")).expect("a file");
+
+        let upstream = match self.mcp_server {
+            McpServer::Recording => Some(Upstream::start(addresses.mcp_server).await),
+            McpServer::Demo | McpServer::FastMcp => None,
+        };
+        let mut stack = Stack { directory, addresses, url, parts: BTreeMap::new(), upstream };
+        let place = Place { directory: stack.directory().to_owned(), own_groups: false };
+        render_edge(&file, &place.directory).await;
+        for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server) {
+            stack.parts.insert(part, State { program, running: None });
+        }
+        // In the order of the parts, each when the one before is ready.
+        for part in stack.parts.keys().copied().collect::<Vec<_>>() {
+            stack.start(part).await;
+        }
+        stack
+    }
+}
+
+fn programs(
+    place: &Place,
+    stack: &Stack,
+    config: &Path,
+    provider: Provider,
+    mcp_server: McpServer,
+) -> Vec<(Part, Program)> {
+    let at = &stack.addresses;
+    let config = config.to_string_lossy();
+    let control_plane = place.control_plane(&config, at.ops);
+    let edge = place.envoy(&place.directory.join("envoy.yaml").to_string_lossy(), at.admin);
+    let mut programs = vec![(Part::ControlPlane, control_plane), (Part::Edge, edge)];
+    for (index, (listen, ops)) in at.authz.iter().zip(&at.authz_ops).enumerate() {
+        let (name, grpc) = (format!("authz-{index}"), format!("http://{}", at.grpc));
+        let program = place.authz(&name, &listen.to_string(), *ops, &grpc).expect("a file");
+        programs.push((Part::Authz(index), program));
+    }
+    let redirect_uri = format!("{}/callback", stack.origin());
+    match provider {
+        Provider::Demo => programs.push((Part::Provider, place.demo_provider(at.provider, &redirect_uri))),
+        Provider::OidcProvider => {
+            programs.push((Part::Provider, Ok(oidc_provider(place, at.provider, &redirect_uri))));
+        }
+        Provider::None => {}
+    }
+    match mcp_server {
+        McpServer::Recording => {}
+        McpServer::Demo => programs.push((Part::McpServer, place.demo_mcp(at.mcp_server))),
+        McpServer::FastMcp => programs.push((Part::McpServer, Ok(fastmcp(place, at.mcp_server)))),
+    }
+    let found = |(part, program): (Part, Result<Program, _>)| {
+        (part, program.unwrap_or_else(|missing| panic!("{missing}")))
+    };
+    programs.into_iter().map(found).collect()
+}
+
+fn oidc_provider(place: &Place, listen: SocketAddr, redirect_uri: &str) -> Program {
+    let script = root().join("tests/node/oidc-provider.mjs").to_string_lossy().into_owned();
+    let port = listen.port().to_string();
+    let ready = format!("http://localhost:{port}/.well-known/openid-configuration");
+    let arguments = [script.as_str(), "--port", &port, "--redirect-uri", redirect_uri];
+    place.program("oidc-provider", "node".into(), &arguments, ready)
+}
+
+fn fastmcp(place: &Place, listen: SocketAddr) -> Program {
+    let script = root().join("tests/python/fastmcp_server.py").to_string_lossy().into_owned();
+    let arguments = [script.as_str(), &listen.port().to_string()];
+    place.program("fastmcp", tools("bin/python"), &arguments, format!("http://{listen}/healthz"))
+}
+
+/// Writes `envoy.yaml` as the control plane renders it.
+async fn render_edge(config: &Path, directory: &Path) {
+    let binary = workspace(CONTROL_PLANE).unwrap_or_else(|missing| panic!("{missing}"));
+    let output = Command::new(binary).arg("envoy").arg("--config").arg(config).output();
+    let output = output.await.expect("a process");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::write(directory.join("envoy.yaml"), output.stdout).expect("a file");
+}
+
+fn addresses(authz: usize) -> Addresses {
+    /// More instances than any test needs.
+    const INSTANCES: usize = 4;
+    assert!(authz <= INSTANCES, "at most {INSTANCES} authz instances");
+    let [edge, admin, http, grpc, ops, provider, mcp_server, instances @ ..] =
+        free_addresses::<{ 7 + 2 * INSTANCES }>().expect("free ports");
+    let (listen, operations) = instances.split_at(INSTANCES);
+    Addresses {
+        edge,
+        admin,
+        http,
+        grpc,
+        ops,
+        provider,
+        mcp_server,
+        authz: listen[..authz].to_vec(),
+        authz_ops: operations[..authz].to_vec(),
+    }
+}

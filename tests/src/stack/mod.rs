@@ -1,0 +1,181 @@
+//! A whole Portcullis on free ports, with real Envoy, for one test: provider, MCP server, control plane, authz
+//! instances and edge. Every part can be stopped, killed and started again.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails, and says why")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Output;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::binaries::workspace;
+use crate::process::{Program, Running, tail};
+use crate::programs::CONTROL_PLANE;
+
+mod build;
+mod check;
+mod config;
+mod upstream;
+
+pub use build::{Builder, McpServer, Provider};
+pub use upstream::{Recorded, Upstream};
+
+const READY: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(10);
+const COMMAND: Duration = Duration::from_secs(40);
+const LOG_LINES: usize = 40;
+
+/// A running Portcullis. When it is dropped everything is killed; in a test that fails, the logs are shown.
+#[derive(Debug)]
+pub struct Stack {
+    directory: TempDir,
+    addresses: Addresses,
+    url: String,
+    parts: BTreeMap<Part, State>,
+    upstream: Option<Upstream>,
+}
+
+/// A process of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Where users log in.
+    Provider,
+    /// What is protected.
+    McpServer,
+    /// The control plane.
+    ControlPlane,
+    /// One of the authz instances, counted from 0.
+    Authz(usize),
+    /// Envoy.
+    Edge,
+}
+
+/// Where everything listens.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The edge, which is where clients connect.
+    pub edge: SocketAddr,
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+    /// The control plane's OAuth surface, which only Envoy should ask.
+    pub http: SocketAddr,
+    /// The control plane's gRPC.
+    pub grpc: SocketAddr,
+    /// The control plane's operations.
+    pub ops: SocketAddr,
+    /// The identity provider.
+    pub provider: SocketAddr,
+    /// The MCP server.
+    pub mcp_server: SocketAddr,
+    /// The authz instances.
+    pub authz: Vec<SocketAddr>,
+    /// Their operations.
+    pub authz_ops: Vec<SocketAddr>,
+}
+
+#[derive(Debug)]
+struct State {
+    program: Program,
+    running: Option<Running>,
+}
+
+// === impl Stack ===
+
+impl Stack {
+    /// The demo provider, a recording MCP server and one authz instance, unless it is told otherwise.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The MCP server's URL at the edge: what people type into their MCP client.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The origin of [`Self::url`], which is the issuer too.
+    pub fn origin(&self) -> String {
+        Url::parse(&self.url).expect("a URL").origin().ascii_serialization()
+    }
+
+    /// Where everything listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Where configuration, data and logs are, until the stack is dropped.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// The recording MCP server.
+    pub fn upstream(&self) -> &Upstream {
+        self.upstream.as_ref().expect("built with McpServer::Recording")
+    }
+
+    /// Starts a part that does not run, and waits until it is ready.
+    pub async fn start(&mut self, part: Part) {
+        let state = self.parts.get_mut(&part).expect("a part of this stack");
+        assert!(state.running.is_none(), "{part:?} runs already");
+        let running = state.running.insert(state.program.start().unwrap_or_else(|error| panic!("{error}")));
+        running.ready(READY).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// SIGTERM, and waits until it is gone.
+    pub async fn stop(&mut self, part: Part) {
+        self.take(part).stop(STOP).await;
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub async fn kill(&mut self, part: Part) {
+        self.take(part).kill().await;
+    }
+
+    /// Stops and starts.
+    pub async fn restart(&mut self, part: Part) {
+        self.stop(part).await;
+        self.start(part).await;
+    }
+
+    /// Sends a signal, such as SIGSTOP to make a part hang.
+    pub fn signal(&self, part: Part, signal: Signal) {
+        let running = self.parts.get(&part).and_then(|state| state.running.as_ref());
+        running.expect("a part that runs").signal(signal);
+    }
+
+    /// All that a part has written to its log.
+    pub fn log(&self, part: Part) -> String {
+        tail(&self.parts.get(&part).expect("a part of this stack").program.log, usize::MAX)
+    }
+
+    /// Runs the control plane's command line, against this stack's control plane.
+    pub async fn cli(&self, arguments: &[&str]) -> Output {
+        let binary = workspace(CONTROL_PLANE).unwrap_or_else(|missing| panic!("{missing}"));
+        let control_plane = format!("http://{}", self.addresses.grpc);
+        let mut command = Command::new(binary);
+        command.args(arguments).args(["--control-plane", &control_plane]).kill_on_drop(true);
+        timeout(COMMAND, command.output()).await.expect("an answer in time").expect("a process")
+    }
+
+    fn take(&mut self, part: Part) -> Running {
+        let state = self.parts.get_mut(&part).expect("a part of this stack");
+        state.running.take().expect("a part that runs")
+    }
+}
+
+impl Drop for Stack {
+    #[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for (part, state) in &self.parts {
+                eprintln!("--- {part:?}\n{}", tail(&state.program.log, LOG_LINES));
+            }
+        }
+    }
+}
