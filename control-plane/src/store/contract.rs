@@ -1,1 +1,63 @@
-//! One suite that every store passes.
+//! What every store must do: one suite, run on each of them by a line of [`contract!`].
+
+pub(crate) mod clients;
+pub(crate) mod codes;
+pub(crate) mod fixtures;
+pub(crate) mod grants;
+pub(crate) mod log;
+pub(crate) mod logins;
+pub(crate) mod model;
+pub(crate) mod refresh;
+pub(crate) mod revocation;
+pub(crate) mod sweep;
+
+/// One test for each case, on new stores from `$open`: a function in scope that gives what the store lives in,
+/// and the store.
+macro_rules! contract {
+    ($open:ident) => {
+        $crate::store::contract::contract! {
+            @cases $open;
+            clients: a_client_is_kept, a_client_is_forgotten_unless_used, the_quota_counts_unused_clients,
+                clients_are_listed_in_order;
+            logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
+                the_quota_counts_logins_under_way, of_parallel_takers_one_wins;
+            grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,
+                an_upstream_is_replaced_once_a_version, live_grants_are_listed_in_order;
+            codes: a_code_brings_its_tokens, an_unknown_or_late_code_brings_nothing,
+                a_replay_revokes_what_the_code_brought, a_replay_of_a_dead_grants_code_appends_nothing,
+                a_code_of_a_revoked_grant_is_gone, of_parallel_redemptions_one_is_issued_and_the_grant_dies;
+            refresh: a_rotation_brings_new_tokens, a_repeat_within_the_grace_gets_the_first_answer,
+                reuse_after_the_grace_revokes_the_grant, a_superseded_token_has_no_grace,
+                an_expired_or_revoked_or_unknown_token_is_gone, parallel_rotations_get_one_answer,
+                an_access_token_counts_until_it_expires;
+            revocation: a_token_dies_alone, every_scope_ends_what_it_names_and_nothing_else,
+                what_is_granted_later_is_alive, what_is_dead_stays_dead_for_every_operation;
+            log: it_starts_empty, every_revocation_appends, it_can_be_followed_from_any_position,
+                a_foreign_position_is_refused, an_entry_outlives_every_access_token,
+                the_head_moves_only_to_what_can_be_read;
+            sweep: nothing_live_is_removed, what_has_expired_is_removed, room_is_made_in_the_quotas,
+                a_used_code_is_kept_while_its_access_token_lives, a_rotated_token_is_kept_until_it_expires,
+                what_a_wide_revocation_ended_is_removed_and_stays_dead, the_log_is_forgotten_from_the_front,
+                it_does_no_more_than_it_may;
+        }
+
+        #[test]
+        fn it_agrees_with_the_model() {
+            $crate::store::contract::model::agrees($open);
+        }
+    };
+    (@cases $open:ident; $($module:ident: $($case:ident),+;)+) => {
+        $(mod $module {
+            use super::$open;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let (_home, store) = $open();
+                    $crate::store::contract::$module::$case(&store).await;
+                }
+            )+
+        })+
+    };
+}
+pub(crate) use contract;

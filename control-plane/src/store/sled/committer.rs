@@ -112,7 +112,7 @@ impl Worker {
                 tracing::error!(%error, "the store has failed and is closed");
                 self.closed.store(true, Ordering::Release);
                 for answer in answers {
-                    answer(Err(backend(&error)));
+                    answer(Err(StoreError::Closed));
                 }
                 return;
             }

@@ -1,0 +1,72 @@
+//! Grants and what the provider gave for them.
+
+use portcullis_proto::ids::{ClientId, GrantId, Sequence};
+use portcullis_proto::revocation::Scope;
+
+use super::fixtures::{MANY, UNUSED, at, code, grant, granted, parallel, register, token_id, upstream};
+use crate::store::{Granted, Store};
+
+pub(crate) async fn a_grant_needs_its_client(store: &dyn Store) {
+    register(store, "c").await;
+    let keep = async |client, now| {
+        let grant = grant("g", client, now);
+        let code = code(&grant);
+        store.grant(grant, token_id("code"), code).await.unwrap()
+    };
+    assert_eq!(keep("unknown", at(1)).await, Granted::Gone);
+    assert_eq!(keep("c", at(UNUSED)).await, Granted::Gone);
+    assert_eq!(store.live_grant(&GrantId::new("g")).await.unwrap(), None);
+    assert_eq!(store.code(&token_id("code")).await.unwrap(), None);
+    assert_eq!(keep("c", at(UNUSED - 1)).await, Granted::Done);
+}
+
+pub(crate) async fn a_grant_marks_its_client_as_used(store: &dyn Store) {
+    granted(store, "c", at(0)).await;
+    let client = store.client(&ClientId::new("c"), at(UNUSED * 10)).await.unwrap().unwrap();
+    assert_eq!(client.unused_until, None);
+}
+
+pub(crate) async fn a_grant_comes_with_its_code(store: &dyn Store) {
+    register(store, "c").await;
+    store.revoke(Scope::Everything, at(0)).await.unwrap();
+    let grant = grant("g", "c", at(0));
+    let code = code(&grant);
+    store.grant(grant.clone(), token_id("code"), code.clone()).await.unwrap();
+    assert_eq!(store.code(&token_id("code")).await.unwrap(), Some(code));
+    let kept = store.live_grant(&grant.id).await.unwrap().unwrap();
+    assert_eq!(kept.born, Sequence(1));
+    assert_eq!(kept, crate::oauth::grant::Grant { born: Sequence(1), ..grant });
+}
+
+pub(crate) async fn an_upstream_is_replaced_once_a_version(store: &dyn Store) {
+    granted(store, "g", at(0)).await;
+    let id = GrantId::new("g");
+    let update = async |id: &GrantId, replaces| {
+        store.update_upstream(id, replaces, upstream(replaces + 1)).await.unwrap()
+    };
+    let won = parallel(16, async |_| update(&id, 0).await).await;
+    assert_eq!(won.into_iter().filter(|won| *won).count(), 1);
+    assert_eq!(store.live_grant(&id).await.unwrap().unwrap().upstream, upstream(1));
+    assert!(!update(&id, 0).await);
+    assert!(!update(&id, 2).await);
+    assert!(update(&id, 1).await);
+    assert_eq!(store.live_grant(&id).await.unwrap().unwrap().upstream, upstream(2));
+    assert!(!update(&GrantId::new("unknown"), 0).await);
+}
+
+pub(crate) async fn live_grants_are_listed_in_order(store: &dyn Store) {
+    for name in ["b", "a", "d", "c", "e"] {
+        granted(store, name, at(0)).await;
+    }
+    store.revoke(Scope::Grant(GrantId::new("b")), at(1)).await.unwrap();
+    store.revoke(Scope::Client(ClientId::new("d")), at(1)).await.unwrap();
+    let list = async |after: Option<&str>, limit| {
+        let after = after.map(GrantId::new);
+        let grants = store.grants(after.as_ref(), limit).await.unwrap();
+        grants.into_iter().map(|grant| grant.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, MANY).await, ["a", "c", "e"]);
+    assert_eq!(list(None, 2).await, ["a", "c"]);
+    assert_eq!(list(Some("a"), 2).await, ["c", "e"]);
+    assert!(list(Some("e"), 2).await.is_empty());
+}

@@ -1,0 +1,57 @@
+//! Logins under way.
+
+use super::fixtures::{LOGIN, at, begin, parallel, pending};
+use crate::oauth::pending::{BrowserId, StateId};
+use crate::store::{Begun, Store};
+
+pub(crate) async fn a_login_is_taken_once(store: &dyn Store) {
+    begin(store, "state", "browser").await;
+    let take =
+        async || store.take_pending(&StateId::of("state"), &BrowserId::of("browser"), at(1)).await.unwrap();
+    assert_eq!(take().await, Some(pending("browser")));
+    assert_eq!(take().await, None);
+}
+
+pub(crate) async fn another_browser_changes_nothing(store: &dyn Store) {
+    begin(store, "state", "browser").await;
+    let take = async |browser| {
+        store.take_pending(&StateId::of("state"), &BrowserId::of(browser), at(1)).await.unwrap()
+    };
+    assert_eq!(take("another").await, None);
+    assert_eq!(take("browser").await, Some(pending("browser")));
+}
+
+pub(crate) async fn a_late_answer_gets_nothing(store: &dyn Store) {
+    begin(store, "a", "browser").await;
+    begin(store, "b", "browser").await;
+    let take = async |state, now| {
+        store.take_pending(&StateId::of(state), &BrowserId::of("browser"), now).await.unwrap()
+    };
+    assert_eq!(take("a", at(LOGIN)).await, None);
+    assert_eq!(take("b", at(LOGIN - 1)).await, Some(pending("browser")));
+}
+
+pub(crate) async fn the_quota_counts_logins_under_way(store: &dyn Store) {
+    let begin = async |state| store.begin(StateId::of(state), pending("browser"), 2).await.unwrap();
+    assert_eq!(begin("a").await, Begun::Done);
+    assert_eq!(begin("b").await, Begun::Done);
+    assert_eq!(begin("c").await, Begun::Full);
+    let take = async |state, browser| {
+        store.take_pending(&StateId::of(state), &BrowserId::of(browser), at(1)).await.unwrap()
+    };
+    assert_eq!(take("c", "browser").await, None);
+    assert_eq!(take("a", "another").await, None);
+    assert_eq!(begin("c").await, Begun::Full);
+    assert!(take("a", "browser").await.is_some());
+    assert_eq!(begin("c").await, Begun::Done);
+    assert_eq!(begin("d").await, Begun::Full);
+}
+
+pub(crate) async fn of_parallel_takers_one_wins(store: &dyn Store) {
+    begin(store, "state", "browser").await;
+    let taken = parallel(32, async |_| {
+        store.take_pending(&StateId::of("state"), &BrowserId::of("browser"), at(1)).await.unwrap()
+    })
+    .await;
+    assert_eq!(taken.into_iter().flatten().count(), 1);
+}

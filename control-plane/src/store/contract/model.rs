@@ -1,0 +1,190 @@
+//! Random operations against a store and a plain model of it side by side: every answer must be the same, and
+//! so must everything that can be seen afterwards.
+
+mod memory;
+
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
+use portcullis_proto::revocation::Scope;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use self::memory::Memory;
+use super::fixtures::{
+    GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id, upstream,
+};
+use crate::oauth::pending::{BrowserId, StateId};
+use crate::store::Store;
+
+/// Most unused clients, and most logins.
+const QUOTA: usize = 3;
+
+/// What to do next. A number picks one of what has been made so far; new things are numbered on.
+#[derive(Clone, Debug)]
+enum Op {
+    Register,
+    Begin,
+    Take { state: usize, right_browser: bool },
+    Grant { client: usize },
+    Redeem { code: usize },
+    Rotate { refresh: usize },
+    Update { grant: usize, version: u64 },
+    Revoke { kind: usize, of: usize },
+    Wait { seconds: u64 },
+    Sweep,
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let one = || 0..1_000_usize;
+    let op = prop_oneof![
+        2 => Just(Op::Register),
+        1 => Just(Op::Begin),
+        1 => (one(), any::<bool>()).prop_map(|(state, right_browser)| Op::Take { state, right_browser }),
+        3 => one().prop_map(|client| Op::Grant { client }),
+        4 => one().prop_map(|code| Op::Redeem { code }),
+        6 => one().prop_map(|refresh| Op::Rotate { refresh }),
+        1 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Update { grant, version }),
+        2 => (0..6_usize, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
+        3 => prop_oneof![0..40_u64, 0..2_000_u64, 0..8_000_u64].prop_map(|seconds| Op::Wait { seconds }),
+        2 => Just(Op::Sweep),
+    ];
+    prop::collection::vec(op, 1..80)
+}
+
+/// How many of each there have been.
+#[derive(Default)]
+struct Made {
+    clients: usize,
+    logins: usize,
+    grants: usize,
+    /// The grant that each pair of tokens was meant for.
+    tokens: Vec<String>,
+}
+
+/// Runs the operations, on a new store each time.
+pub(crate) fn agrees<H, S: Store>(open: impl Fn() -> (H, S)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+    TestRunner::new(config)
+        .run(&ops(), |ops| {
+            let (_home, store) = open();
+            runtime.block_on(run(&store, ops));
+            Ok(())
+        })
+        .unwrap();
+}
+
+async fn run(store: &dyn Store, ops: Vec<Op>) {
+    let mut memory = Memory::new(*store.head().borrow());
+    let mut made = Made::default();
+    let mut now = 0;
+    for op in ops {
+        if let Op::Wait { seconds } = op {
+            now += seconds;
+        }
+        apply(store, &mut memory, &mut made, &op, now).await;
+        compare(store, &memory, &made, now).await;
+    }
+}
+
+async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op, seconds: u64) {
+    let now = at(seconds);
+    match *op {
+        Op::Register => {
+            let mut client = client(&format!("c{}", made.clients));
+            client.unused_until = Some(now.after(GRACE * 10));
+            made.clients += 1;
+            let registered = store.register(client.clone(), QUOTA).await.unwrap();
+            assert_eq!(registered, memory.register(client, QUOTA), "{op:?}");
+        }
+        Op::Begin => {
+            let mut pending = pending("browser");
+            pending.expires_at = now.after(GRACE * 10);
+            let state = StateId::of(&format!("s{}", made.logins));
+            made.logins += 1;
+            let begun = store.begin(state, pending.clone(), QUOTA).await.unwrap();
+            assert_eq!(begun, memory.begin(state, pending, QUOTA), "{op:?}");
+        }
+        Op::Take { state, right_browser } => {
+            let state = StateId::of(&format!("s{}", state % made.logins.max(1)));
+            let browser = BrowserId::of(if right_browser { "browser" } else { "another" });
+            let taken = store.take_pending(&state, &browser, now).await.unwrap();
+            assert_eq!(taken, memory.take_pending(state, browser, now), "{op:?}");
+        }
+        Op::Grant { client } => {
+            let name = format!("g{}", made.grants);
+            let grant = grant(&name, &format!("c{}", client % made.clients.max(1)), now);
+            let code = code(&grant);
+            made.grants += 1;
+            let granted = store.grant(grant.clone(), token_id(&name), code.clone()).await.unwrap();
+            assert_eq!(granted, memory.grant(grant, token_id(&name), code), "{op:?}");
+        }
+        Op::Redeem { code } => {
+            let grant = format!("g{}", code % made.grants.max(1));
+            let issue = issue(&grant, &format!("t{}", made.tokens.len()), None, now);
+            made.tokens.push(grant.clone());
+            let redeemed = store.redeem(&token_id(&grant), issue.clone(), now).await.unwrap();
+            assert_eq!(redeemed, memory.redeem(token_id(&grant), issue, now), "{op:?}");
+        }
+        Op::Rotate { refresh } => {
+            let refresh = refresh % made.tokens.len().max(1);
+            let (old, new) = (format!("t{refresh}"), format!("t{}", made.tokens.len()));
+            let grant = made.tokens.get(refresh).cloned().unwrap_or_default();
+            let (id, issue) = (refresh_id(&old), issue(&grant, &new, Some(&old), now));
+            made.tokens.push(grant);
+            let rotated = store.rotate(&id, issue.clone(), answer(&new), GRACE, now).await.unwrap();
+            assert_eq!(rotated, memory.rotate(id, issue, answer(&new), GRACE, now), "{op:?}");
+        }
+        Op::Update { grant, version } => {
+            let id = GrantId::new(format!("g{}", grant % made.grants.max(1)));
+            let updated = store.update_upstream(&id, version, upstream(version + 1)).await.unwrap();
+            assert_eq!(updated, memory.update_upstream(&id, version, upstream(version + 1)), "{op:?}");
+        }
+        Op::Revoke { kind, of } => {
+            let name = format!("c{}", of % made.clients.max(1));
+            let scope = match kind {
+                0 => Scope::Token(access_id(&format!("t{}", of % made.tokens.len().max(1)))),
+                1 => Scope::Grant(GrantId::new(format!("g{}", of % made.grants.max(1)))),
+                2 => Scope::Client(ClientId::new(name)),
+                3 => Scope::Subject(ProviderName::new("provider"), Subject::new(name)),
+                4 => Scope::Server(ServerName::new(format!("server-{name}"))),
+                _ => Scope::Everything,
+            };
+            let entry = store.revoke(scope.clone(), now).await.unwrap();
+            assert_eq!(entry, memory.revoke(scope, now), "{op:?}");
+        }
+        Op::Wait { .. } => {}
+        Op::Sweep => {
+            store.sweep(now, MANY).await.unwrap();
+            memory.sweep(now);
+            assert_eq!(store.sweep(now, MANY).await.unwrap(), 0, "a sweep leaves nothing behind");
+        }
+    }
+}
+
+/// Everything that can be seen.
+async fn compare(store: &dyn Store, memory: &Memory, made: &Made, seconds: u64) {
+    let now = at(seconds);
+    assert_eq!(store.clients(None, MANY).await.unwrap(), memory.clients());
+    assert_eq!(store.grants(None, MANY).await.unwrap(), memory.live_grants());
+    for number in 0..made.clients {
+        let id = ClientId::new(format!("c{number}"));
+        assert_eq!(store.client(&id, now).await.unwrap(), memory.client(&id, now));
+    }
+    for number in 0..made.grants {
+        let name = format!("g{number}");
+        let id = GrantId::new(&name);
+        assert_eq!(store.live_grant(&id).await.unwrap(), memory.live_grant(&id));
+        assert_eq!(store.code(&token_id(&name)).await.unwrap(), memory.code(token_id(&name)));
+    }
+    for number in 0..made.tokens.len() {
+        let (access, refresh) = (access_id(&format!("t{number}")), refresh_id(&format!("t{number}")));
+        assert_eq!(store.access_token(&access, now).await.unwrap(), memory.access_token(access, now));
+        assert_eq!(store.refresh_token(&refresh).await.unwrap(), memory.refresh_token(refresh));
+    }
+    assert_eq!(*store.head().borrow(), memory.head());
+    assert_eq!(store.base().await.unwrap(), memory.base());
+    for position in memory.positions() {
+        let entries = store.entries_after(position, MANY).await.unwrap();
+        assert_eq!(entries, memory.entries_after(position));
+    }
+}

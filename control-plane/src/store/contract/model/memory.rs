@@ -1,0 +1,245 @@
+//! The model: maps, and a history that is never forgotten. What is dead, it asks the history.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use portcullis_proto::ids::{ClientId, GrantId, TokenId};
+use portcullis_proto::revocation::{Entry, Position, Scope};
+use portcullis_proto::seal::Sealed;
+use portcullis_proto::time::Timestamp;
+
+use crate::oauth::client::Client;
+use crate::oauth::code::Code;
+use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
+use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
+
+pub(super) struct Memory {
+    clients: BTreeMap<ClientId, Client>,
+    logins: BTreeMap<[u8; 32], Pending>,
+    /// With the time that each is kept until.
+    grants: BTreeMap<GrantId, (Grant, Timestamp)>,
+    codes: BTreeMap<TokenId, (Code, Timestamp)>,
+    access: BTreeMap<TokenId, AccessToken>,
+    refresh: BTreeMap<TokenId, RefreshToken>,
+    latest_access_expiry: Timestamp,
+    history: Vec<Entry>,
+    /// Before the first entry, and after each.
+    positions: Vec<Position>,
+    /// How many entries are forgotten.
+    base: usize,
+}
+
+// === impl Memory ===
+
+impl Memory {
+    pub(super) fn new(start: Position) -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            access: BTreeMap::new(),
+            refresh: BTreeMap::new(),
+            latest_access_expiry: Timestamp::default(),
+            history: Vec::new(),
+            positions: vec![start],
+            base: 0,
+        }
+    }
+
+    pub(super) fn register(&mut self, client: Client, quota: usize) -> Registered {
+        if self.clients.values().filter(|client| client.unused_until.is_some()).count() >= quota {
+            return Registered::Full;
+        }
+        self.clients.insert(client.id.clone(), client);
+        Registered::Done
+    }
+
+    pub(super) fn client(&self, id: &ClientId, now: Timestamp) -> Option<Client> {
+        self.clients.get(id).filter(|client| !client.is_forgotten(now)).cloned()
+    }
+
+    pub(super) fn clients(&self) -> Vec<Client> {
+        self.clients.values().cloned().collect()
+    }
+
+    pub(super) fn begin(&mut self, state: StateId, pending: Pending, quota: usize) -> Begun {
+        if self.logins.len() >= quota {
+            return Begun::Full;
+        }
+        self.logins.insert(state.0, pending);
+        Begun::Done
+    }
+
+    pub(super) fn take_pending(
+        &mut self,
+        state: StateId,
+        browser: BrowserId,
+        now: Timestamp,
+    ) -> Option<Pending> {
+        let pending = self.logins.get(&state.0)?;
+        if pending.browser != browser || pending.expires_at <= now {
+            return None;
+        }
+        self.logins.remove(&state.0)
+    }
+
+    pub(super) fn grant(&mut self, mut grant: Grant, code_id: TokenId, code: Code) -> Granted {
+        let Some(client) = self.clients.get_mut(&grant.client) else {
+            return Granted::Gone;
+        };
+        if client.is_forgotten(grant.created_at) {
+            return Granted::Gone;
+        }
+        client.unused_until = None;
+        grant.born = self.head().sequence;
+        self.codes.insert(code_id, (code.clone(), code.expires_at));
+        let until = grant.expires_at;
+        self.grants.insert(grant.id.clone(), (grant, until));
+        Granted::Done
+    }
+
+    pub(super) fn code(&self, id: TokenId) -> Option<Code> {
+        self.codes.get(&id).map(|(code, _)| code.clone())
+    }
+
+    pub(super) fn live_grant(&self, id: &GrantId) -> Option<Grant> {
+        let (grant, _) = self.grants.get(id)?;
+        let ended = |entry: &Entry| grant.revoked_by().contains(&entry.scope) && grant.born < entry.sequence;
+        (!self.history.iter().any(ended)).then(|| grant.clone())
+    }
+
+    pub(super) fn live_grants(&self) -> Vec<Grant> {
+        self.grants.keys().filter_map(|id| self.live_grant(id)).collect()
+    }
+
+    pub(super) fn redeem(&mut self, id: TokenId, issue: Issue, now: Timestamp) -> Redeemed {
+        let Some((code, until)) = self.codes.get_mut(&id) else {
+            return Redeemed::Gone;
+        };
+        let grant = code.grant.clone();
+        if code.used {
+            if self.live_grant(&grant).is_some() {
+                self.revoke(Scope::Grant(grant), now);
+            }
+            return Redeemed::Replayed;
+        }
+        if code.expires_at <= now {
+            return Redeemed::Gone;
+        }
+        let kept = issue.access.1.expires_at.max(*until);
+        if self.live_grant(&grant).is_none() {
+            return Redeemed::Gone;
+        }
+        if let Some((code, until)) = self.codes.get_mut(&id) {
+            (code.used, *until) = (true, kept);
+        }
+        self.issue(&grant, issue);
+        Redeemed::Issued
+    }
+
+    fn issue(&mut self, grant: &GrantId, issue: Issue) {
+        let (access_id, mut access) = issue.access;
+        let (refresh_id, refresh) = issue.refresh;
+        access.born = self.head().sequence;
+        self.latest_access_expiry = self.latest_access_expiry.max(access.expires_at);
+        if let Some((grant, until)) = self.grants.get_mut(grant) {
+            grant.expires_at = refresh.expires_at;
+            *until = (*until).max(refresh.expires_at).max(access.expires_at);
+        }
+        self.access.insert(access_id, access);
+        self.refresh.insert(refresh_id, refresh);
+    }
+
+    pub(super) fn refresh_token(&self, id: TokenId) -> Option<RefreshToken> {
+        self.refresh.get(&id).cloned()
+    }
+
+    pub(super) fn rotate(
+        &mut self,
+        id: TokenId,
+        issue: Issue,
+        answer: Sealed,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Rotated {
+        let Some(token) = self.refresh_token(id) else {
+            return Rotated::Gone;
+        };
+        if self.live_grant(&token.grant).is_none() {
+            return Rotated::Gone;
+        }
+        match token.present(now, grace) {
+            Presentation::Expired => Rotated::Gone,
+            Presentation::Repeat(answer) => Rotated::Repeated(answer),
+            Presentation::Reuse => {
+                self.revoke(Scope::Grant(token.grant), now);
+                Rotated::Reused
+            }
+            Presentation::First => {
+                if let Some(old) = token.predecessor.and_then(|old| self.refresh.get_mut(&old)) {
+                    old.stage = Stage::Superseded;
+                }
+                self.issue(&token.grant, issue);
+                self.refresh.insert(id, RefreshToken { stage: Stage::Rotated { at: now, answer }, ..token });
+                Rotated::Issued
+            }
+        }
+    }
+
+    pub(super) fn access_token(&self, id: TokenId, now: Timestamp) -> Option<(AccessToken, Grant)> {
+        let token = self.access.get(&id).filter(|token| now < token.expires_at)?;
+        if self.history.iter().any(|entry| entry.scope == Scope::Token(id) && token.born < entry.sequence) {
+            return None;
+        }
+        Some((token.clone(), self.live_grant(&token.grant)?))
+    }
+
+    pub(super) fn update_upstream(&mut self, id: &GrantId, replaces: u64, upstream: Upstream) -> bool {
+        if self.live_grant(id).is_none_or(|grant| grant.upstream.version != replaces) {
+            return false;
+        }
+        if let Some((grant, _)) = self.grants.get_mut(id) {
+            grant.upstream = upstream;
+        }
+        true
+    }
+
+    pub(super) fn revoke(&mut self, scope: Scope, now: Timestamp) -> Entry {
+        let forget_at = self.latest_access_expiry.max(now);
+        let entry = Entry { sequence: self.head().sequence.next(), at: now, forget_at, scope };
+        self.positions.extend(self.head().after(&entry));
+        self.history.push(entry.clone());
+        entry
+    }
+
+    pub(super) fn head(&self) -> Position {
+        self.positions[self.history.len()]
+    }
+
+    pub(super) fn base(&self) -> Position {
+        self.positions[self.base]
+    }
+
+    pub(super) fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
+    pub(super) fn entries_after(&self, position: &Position) -> Option<Vec<Entry>> {
+        let at = self.positions.iter().position(|known| known == position)?;
+        (at >= self.base).then(|| self.history[at..].to_vec())
+    }
+
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        self.clients.retain(|_, client| !client.is_forgotten(now));
+        self.logins.retain(|_, pending| pending.expires_at > now);
+        self.grants.retain(|_, (_, until)| *until > now);
+        self.codes.retain(|_, (_, until)| *until > now);
+        self.access.retain(|_, token| token.expires_at > now);
+        self.refresh.retain(|_, token| token.expires_at > now);
+        let past = self.history[self.base..].iter().take_while(|entry| entry.forget_at <= now).count();
+        self.base += past;
+    }
+}

@@ -1,0 +1,158 @@
+//! Upkeep.
+
+use portcullis_proto::ids::{ClientId, GrantId};
+use portcullis_proto::revocation::Scope;
+
+use super::fixtures::{
+    ACCESS, CODE, GRACE, LOGIN, MANY, REFRESH, UNUSED, answer, at, begin, client, granted, head, is_accepted,
+    is_live, issue, pending, redeemed, refresh_id, register, token_id,
+};
+use crate::oauth::pending::{BrowserId, StateId};
+use crate::store::{Begun, Redeemed, Registered, Rotated, Store};
+
+async fn sweep(store: &dyn Store, now: u64) -> usize {
+    store.sweep(at(now), MANY).await.unwrap()
+}
+
+pub(crate) async fn nothing_live_is_removed(store: &dyn Store) {
+    register(store, "unused").await;
+    begin(store, "state", "browser").await;
+    granted(store, "waiting", at(0)).await;
+    redeemed(store, "g", at(0)).await;
+    store.revoke(Scope::Client(ClientId::new("another")), at(0)).await.unwrap();
+    sweep(store, CODE - 1).await;
+    assert!(store.client(&ClientId::new("unused"), at(1)).await.unwrap().is_some());
+    assert!(
+        is_live(store, "waiting").await && is_live(store, "g").await && is_accepted(store, "g", at(1)).await
+    );
+    assert!(store.code(&token_id("waiting")).await.unwrap().is_some());
+    let start = store.base().await.unwrap();
+    assert_eq!(store.entries_after(&start, MANY).await.unwrap().unwrap().len(), 1);
+    let taken = store.take_pending(&StateId::of("state"), &BrowserId::of("browser"), at(1)).await.unwrap();
+    assert_eq!(taken, Some(pending("browser")));
+    // The clients that somebody has logged in with stay for good, what was redeemed until it expires.
+    sweep(store, REFRESH - 1).await;
+    assert!(store.client(&ClientId::new("waiting"), at(1)).await.unwrap().is_some());
+    assert!(is_live(store, "g").await);
+    assert!(store.refresh_token(&refresh_id("g")).await.unwrap().is_some());
+}
+
+pub(crate) async fn what_has_expired_is_removed(store: &dyn Store) {
+    register(store, "unused").await;
+    begin(store, "state", "browser").await;
+    granted(store, "waiting", at(0)).await;
+    redeemed(store, "g", at(0)).await;
+    assert!(sweep(store, CODE).await > 0);
+    assert!(!is_live(store, "waiting").await);
+    assert_eq!(store.code(&token_id("waiting")).await.unwrap(), None);
+    // Asked about a time before, so that only what is stored counts.
+    assert!(sweep(store, LOGIN).await > 0);
+    let taken = store.take_pending(&StateId::of("state"), &BrowserId::of("browser"), at(1)).await.unwrap();
+    assert_eq!(taken, None);
+    assert!(sweep(store, UNUSED).await > 0);
+    assert_eq!(store.client(&ClientId::new("unused"), at(1)).await.unwrap(), None);
+    assert!(sweep(store, ACCESS).await > 0);
+    assert!(!is_accepted(store, "g", at(1)).await);
+    assert_eq!(store.code(&token_id("g")).await.unwrap(), None);
+    assert!(sweep(store, REFRESH).await > 0);
+    assert!(!is_live(store, "g").await);
+    assert_eq!(store.refresh_token(&refresh_id("g")).await.unwrap(), None);
+    assert_eq!(sweep(store, REFRESH).await, 0);
+}
+
+pub(crate) async fn room_is_made_in_the_quotas(store: &dyn Store) {
+    assert_eq!(store.register(client("a"), 1).await.unwrap(), Registered::Done);
+    assert_eq!(store.begin(StateId::of("a"), pending("browser"), 1).await.unwrap(), Begun::Done);
+    sweep(store, UNUSED).await;
+    for (name, registered, begun) in
+        [("b", Registered::Done, Begun::Done), ("c", Registered::Full, Begun::Full)]
+    {
+        assert_eq!(store.register(client(name), 1).await.unwrap(), registered);
+        assert_eq!(store.begin(StateId::of(name), pending("browser"), 1).await.unwrap(), begun);
+    }
+}
+
+pub(crate) async fn a_used_code_is_kept_while_its_access_token_lives(store: &dyn Store) {
+    redeemed(store, "g", at(0)).await;
+    sweep(store, ACCESS - 1).await;
+    let replayed = store.redeem(&token_id("g"), issue("g", "2", None, at(1)), at(ACCESS - 1)).await.unwrap();
+    assert_eq!(replayed, Redeemed::Replayed);
+    assert!(!is_live(store, "g").await);
+}
+
+pub(crate) async fn a_rotated_token_is_kept_until_it_expires(store: &dyn Store) {
+    redeemed(store, "g", at(0)).await;
+    let rotate = async |new, now: u64| {
+        let issue = issue("g", new, Some("g"), at(now));
+        store.rotate(&refresh_id("g"), issue, answer(new), GRACE, at(now)).await.unwrap()
+    };
+    assert_eq!(rotate("2", 100).await, Rotated::Issued);
+    sweep(store, REFRESH - 1).await;
+    assert_eq!(rotate("3", REFRESH - 1).await, Rotated::Reused);
+    assert!(!is_live(store, "g").await);
+}
+
+pub(crate) async fn what_a_wide_revocation_ended_is_removed_and_stays_dead(store: &dyn Store) {
+    for name in ["a", "b", "c"] {
+        redeemed(store, name, at(0)).await;
+    }
+    store.revoke(Scope::Client(ClientId::new("a")), at(1)).await.unwrap();
+    store.revoke(Scope::Everything, at(1)).await.unwrap();
+    redeemed(store, "d", at(1)).await;
+    // One row at a time, so that a pass is cut into many pieces; another revocation comes between.
+    for _ in 0..3 {
+        store.sweep(at(2), 1).await.unwrap();
+    }
+    redeemed(store, "e", at(1)).await;
+    store.revoke(Scope::Client(ClientId::new("d")), at(2)).await.unwrap();
+    for _ in 0..50 {
+        store.sweep(at(2), 1).await.unwrap();
+        for name in ["a", "b", "c", "d"] {
+            assert!(!is_live(store, name).await && !is_accepted(store, name, at(2)).await, "{name}");
+        }
+        assert!(is_live(store, "e").await && is_accepted(store, "e", at(2)).await);
+    }
+    assert_eq!(sweep(store, 2).await, 0);
+    assert_eq!(head(store), 3);
+}
+
+pub(crate) async fn the_log_is_forgotten_from_the_front(store: &dyn Store) {
+    let start = store.base().await.unwrap();
+    let revoke =
+        async |name: &str, now| store.revoke(Scope::Grant(GrantId::new(name)), at(now)).await.unwrap();
+    let first = revoke("a", 1).await;
+    let second = revoke("b", 2).await;
+    redeemed(store, "g", at(2)).await;
+    let third = revoke("c", 3).await;
+    sweep(store, 1).await;
+    let base = store.base().await.unwrap();
+    assert_eq!(base, start.after(&first).unwrap());
+    assert_eq!(store.entries_after(&start, MANY).await.unwrap(), None);
+    assert_eq!(store.entries_after(&base, MANY).await.unwrap(), Some(vec![second.clone(), third.clone()]));
+    // All of it: the head is where it was, and new entries follow it.
+    sweep(store, 2 + ACCESS).await;
+    let head = base.after(&second).and_then(|position| position.after(&third)).unwrap();
+    assert_eq!(store.base().await.unwrap(), head);
+    assert_eq!(*store.head().borrow(), head);
+    assert_eq!(store.entries_after(&base, MANY).await.unwrap(), None);
+    assert_eq!(store.entries_after(&head, MANY).await.unwrap(), Some(vec![]));
+    let fourth = revoke("d", 4 + ACCESS).await;
+    assert_eq!(store.entries_after(&head, MANY).await.unwrap(), Some(vec![fourth]));
+}
+
+pub(crate) async fn it_does_no_more_than_it_may(store: &dyn Store) {
+    for number in 0..20 {
+        begin(store, &number.to_string(), "browser").await;
+    }
+    let (mut removed, mut sweeps) = (0, 0);
+    loop {
+        let count = store.sweep(at(LOGIN), 7).await.unwrap();
+        if count == 0 {
+            break;
+        }
+        assert!(count <= 3 * 7);
+        removed += count;
+        sweeps += 1;
+    }
+    assert!(removed >= 20 && sweeps > 1, "{removed} rows in {sweeps} sweeps");
+}
