@@ -155,3 +155,6 @@ fn unreachable(error: &reqwest::Error) -> ProviderError {
         "the connection broke".into()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,21 @@
-//! Where users log in. One file a kind: [`oidc`], [`oauth2`].
+//! Where users log in. One file a kind: `oidc`, `oauth2`.
 //!
 //! A new kind is a new file with its settings and its [`Provider`], and a line in [`Settings`] and in
 //! [`Settings::connect`]. What the kinds share stands beside them: `http` (every request), `authorization`
 //! (the URL for the browser), `token_endpoint`, `identity` (what is taken over of a user), `cached`.
 
-pub mod http;
-pub mod oauth2;
-pub mod oidc;
-
 mod authorization;
 mod cached;
+mod http;
 mod identity;
+mod oauth2;
+mod oidc;
 mod token_endpoint;
 
 #[cfg(test)]
 mod testing;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -93,7 +93,7 @@ pub trait Provider: Send + Sync + 'static {
 }
 
 /// One login, as the provider sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Login<'a> {
     /// Our callback, as registered at the provider.
     pub redirect_uri: &'a Url,
@@ -159,5 +159,14 @@ impl Settings {
             Self::Oidc(settings) => Arc::new(oidc::Oidc::new(settings.clone(), http)),
             Self::OAuth2(settings) => Arc::new(oauth2::OAuth2::new(settings.clone(), http)),
         }
+    }
+}
+
+// === impl Login ===
+
+impl fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Who knows the rest can finish the login.
+        f.debug_struct("Login").field("scopes", &self.scopes).finish_non_exhaustive()
     }
 }

@@ -185,3 +185,6 @@ fn tokens(answer: &Answer, now: Timestamp) -> Result<ProviderTokens, ProviderErr
         refresh_token: refresh_token.cloned().map(SecretString::from),
     })
 }
+
+#[cfg(test)]
+mod tests;
