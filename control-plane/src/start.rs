@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::app::{App, Parts};
 use crate::config::{Config, StoreConfig};
 use crate::keys::{KeysError, MasterKeys};
-use crate::provider::http::Http;
+use crate::provider::Http;
 use crate::store::sled::{OpenError, SledStore};
 use crate::store::{Store, StoreError};
 
