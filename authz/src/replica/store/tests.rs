@@ -108,9 +108,12 @@ async fn a_second_process_is_refused() {
 
 #[tokio::test]
 async fn a_damaged_store_starts_over() {
-    let damages: [fn(&Path); 4] = [
+    let damages: [fn(&Path); 5] = [
         |sled| fs::write(sled.join("db"), b"not a database").unwrap(),
-        |sled| fs::write(sled.join("conf"), b"nonsense").unwrap(),
+        |sled| {
+            fs::remove_file(sled.join("db")).unwrap();
+            fs::create_dir(sled.join("db")).unwrap();
+        },
         |sled| {
             let mut bytes = fs::read(sled.join("db")).unwrap();
             bytes.iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
@@ -121,8 +124,13 @@ async fn a_damaged_store_starts_over() {
             db.insert(layout::FORMAT_KEY, b"2").unwrap();
             db.flush().unwrap();
         },
+        |sled| {
+            let db = sled::open(sled).unwrap();
+            db.open_tree("log").unwrap().insert(layout::POSITION_KEY, b"nonsense").unwrap();
+            db.flush().unwrap();
+        },
     ];
-    for damage in damages {
+    for (number, damage) in damages.into_iter().enumerate() {
         let directory = TempDir::new().unwrap();
         let (store, _) = open(directory.path());
         store.append(generation(), &[], start()).await.unwrap();
@@ -131,7 +139,7 @@ async fn a_damaged_store_starts_over() {
         damage(&directory.path().join("sled"));
 
         let (store, loaded) = open(directory.path());
-        assert!(loaded.position.is_none() && store.is_empty());
+        assert!(loaded.position.is_none() && store.is_empty(), "damage {number}");
         store.append(generation(), &[], start()).await.unwrap();
         store.close().await;
         drop(store);
