@@ -1,1 +1,159 @@
-//! Envoy's ext_authz service: decides from its own store.
+//! Envoy's `ext_authz` service: decides from its own store.
+//!
+//! Envoy asks about every request to an MCP server ([`check`], read that first). What Envoy says is read
+//! in [`request`]; what the token is, the [`replica`] knows, or asks the control plane once; whether it will
+//! do, [`decide`] says, a pure function; the provider's credential is opened in [`credential`] with the
+//! caller's own token; and [`respond`] tells Envoy.
+//!
+//! Beside the requests, the replica follows the control plane's revocation log. While it cannot, requests
+//! are decided for `max_staleness` by what is known, then with 503.
+
+pub mod catalog;
+pub mod check;
+pub mod config;
+pub mod credential;
+pub mod decide;
+pub mod health;
+pub mod metrics;
+pub mod ops;
+pub mod replica;
+pub mod request;
+pub mod respond;
+pub mod telemetry;
+#[cfg(test)]
+mod testing;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use http::Uri;
+use portcullis_proto::random::{Random, SystemRandom};
+use portcullis_proto::time::{Clock, SystemClock};
+use portcullis_proto::v1::replica_client::ReplicaClient;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tracing::{info, warn};
+
+use check::Checker;
+use config::Config;
+use metrics::Metrics;
+use replica::Replica;
+use replica::resolve::Resolver;
+use replica::store::{OpenError, Store, StoreError};
+use replica::sync::Sync;
+
+/// How long requests under way may take once the service is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Requests at a time on one of Envoy's connections.
+const MAX_STREAMS: u32 = 1024;
+
+/// Where requests come in.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Envoy's.
+    pub grpc: TcpListener,
+    /// The operators'.
+    pub ops: TcpListener,
+}
+
+/// Why the service ended.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The store does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store failed while the service ran. The log says how.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Envoy cannot be served.
+    #[error("gRPC: {0}")]
+    Grpc(#[from] tonic::transport::Error),
+    /// Operators cannot be served.
+    #[error("ops: {0}")]
+    Ops(#[source] io::Error),
+}
+
+/// Serves until `shutdown`, then lets requests under way finish and closes the store.
+pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
+    info!(instance = %config.instance, store = %config.store.display(), "starting");
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Arc::new(Metrics::default());
+    let (store, loaded) = Store::open(&config.store, config.max_records)?;
+    let replica = Arc::new(Replica::new(store, &loaded, config.max_staleness, &*random));
+    let client = ReplicaClient::new(connect(config.control_plane));
+    let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
+    let checker = Checker::new(replica.clone(), resolver, clock.clone(), metrics.clone());
+    let sync = Sync::new(replica.clone(), client, config.instance, random);
+    let health = HealthReporter::new();
+    health::report(&health, false).await;
+
+    let ended = tokio::select! {
+        ended = serve_grpc(listeners.grpc, checker, &health, &shutdown) => ended,
+        error = serve_ops(listeners.ops, ops::router(replica.clone(), metrics)) => Err(error),
+        error = sync.run() => Err(error.into()),
+        error = replica::sweep::run(replica.clone(), clock) => Err(error.into()),
+        () = replica.store().failed() => Err(StoreError::Stopped.into()),
+        never = health::follow(&health, &replica, &shutdown) => match never {},
+    };
+    replica.store().close().await;
+    info!("stopped");
+    ended
+}
+
+/// Connects when it is first used, and again whenever the connection is lost.
+fn connect(control_plane: Uri) -> Channel {
+    Endpoint::from(control_plane)
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(2))
+        .keep_alive_timeout(Duration::from_secs(3))
+        .keep_alive_while_idle(true)
+        .connect_lazy()
+}
+
+/// Answers Envoy until `shutdown`, and then the requests that are under way.
+async fn serve_grpc(
+    listener: TcpListener,
+    checker: Checker,
+    health: &HealthReporter,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
+    let server = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
+        .add_service(AuthorizationServer::new(checker))
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown.clone().cancelled_owned(),
+        );
+    let drained = async {
+        shutdown.cancelled().await;
+        sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = server => Ok(ended?),
+        () = drained => {
+            warn!("requests were still under way after {DRAIN:?}");
+            Ok(())
+        }
+    }
+}
+
+/// Answers operators for as long as the process lives.
+async fn serve_ops(listener: TcpListener, router: Router) -> RunError {
+    match axum::serve(listener, router).await {
+        Err(error) => RunError::Ops(error),
+        Ok(()) => RunError::Ops(io::Error::other("the listener has gone")),
+    }
+}

@@ -1,0 +1,53 @@
+//! The MCP servers behind the edge, as the control plane names them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use portcullis_proto::ids::ServerName;
+use portcullis_proto::v1;
+
+/// All MCP servers, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog(HashMap<String, Arc<Server>>);
+
+/// What a decision and its answer need to know of an MCP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its key in the configuration, and in Envoy's `context_extensions`.
+    pub name: ServerName,
+    /// Where its protected-resource metadata is (RFC 9728).
+    pub resource_metadata: String,
+    /// What a client without a token is told to ask for.
+    pub scopes: Vec<String>,
+    /// What every token must have.
+    pub required_scopes: Vec<String>,
+}
+
+// === impl Catalog ===
+
+impl Catalog {
+    /// The server of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Server>> {
+        self.0.get(name)
+    }
+}
+
+impl From<v1::Catalog> for Catalog {
+    fn from(message: v1::Catalog) -> Self {
+        let named = |server: v1::CatalogServer| (server.name.clone(), Arc::new(Server::from(server)));
+        Self(message.servers.into_iter().map(named).collect())
+    }
+}
+
+// === impl Server ===
+
+impl From<v1::CatalogServer> for Server {
+    fn from(message: v1::CatalogServer) -> Self {
+        Self {
+            name: ServerName::new(message.name),
+            resource_metadata: message.resource_metadata,
+            scopes: message.scopes,
+            required_scopes: message.required_scopes,
+        }
+    }
+}

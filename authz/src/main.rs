@@ -1,0 +1,59 @@
+//! The `portcullis-authz` program: reads `authz.yaml`, binds, serves until it is told to stop.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use portcullis_authz::config::{self, Config};
+use portcullis_authz::{Listeners, telemetry};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+/// Envoy's external authorization service for Portcullis.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file, such as authz.yaml.
+    #[arg(long)]
+    config: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::init();
+    match serve(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "giving up");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let config = config::load(&arguments.config)?;
+    let listeners = bind(&config).await?;
+    let shutdown = CancellationToken::new();
+    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(cancel_on(terminate, shutdown.clone()));
+    tokio::spawn(cancel_on(interrupt, shutdown.clone()));
+    portcullis_authz::run(config, listeners, shutdown).await?;
+    Ok(())
+}
+
+async fn bind(config: &Config) -> Result<Listeners, String> {
+    let bind = async |key: &str, address| {
+        TcpListener::bind(address).await.map_err(|error| format!("{key} {address}: {error}"))
+    };
+    Ok(Listeners { grpc: bind("listen", config.listen).await?, ops: bind("ops", config.ops).await? })
+}
+
+async fn cancel_on(mut signal: Signal, shutdown: CancellationToken) {
+    signal.recv().await;
+    info!("told to stop");
+    shutdown.cancel();
+}

@@ -1,0 +1,144 @@
+//! What is measured, in the `OpenMetrics` text format.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::decide::Denial;
+use crate::replica::Figures;
+
+/// Every metric of this process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<Decision, Counter>,
+    check_seconds: Histogram,
+    resolves: Family<Resolve, Counter>,
+    resolve_seconds: Histogram,
+    lag_seconds: Gauge<f64, AtomicU64>,
+    applied: Gauge<u64, AtomicU64>,
+    head: Gauge<u64, AtomicU64>,
+    records: Gauge<u64, AtomicU64>,
+    tombstones: Gauge<u64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decision {
+    decision: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Resolve {
+    outcome: &'static str,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("portcullis_authz");
+        let decisions = Family::default();
+        registry.register("decisions", "Requests decided", decisions.clone());
+        let check_seconds = Histogram::new(exponential_buckets(5e-6, 2.0, 18)); // 5 us to 0.7 s
+        registry.register("check_seconds", "Time to decide a request", check_seconds.clone());
+        let resolves = Family::default();
+        registry.register("resolves", "Questions about a token to the control plane", resolves.clone());
+        let resolve_seconds = Histogram::new(exponential_buckets(1e-4, 2.0, 14)); // 0.1 ms to 0.8 s
+        registry.register(
+            "resolve_seconds",
+            "Time until the control plane answered",
+            resolve_seconds.clone(),
+        );
+        let lag_seconds = Gauge::default();
+        let help = "Since the replica was last known to be complete; +Inf before its first catch-up";
+        registry.register("stream_lag_seconds", help, lag_seconds.clone());
+        let applied = Gauge::default();
+        registry.register("applied_sequence", "Last revocation entry in force", applied.clone());
+        let head = Gauge::default();
+        registry.register("head_sequence", "Last revocation entry heard of", head.clone());
+        let records = Gauge::default();
+        registry.register("records", "Token records in the store", records.clone());
+        let tombstones = Gauge::default();
+        registry.register("tombstones", "Revoked scopes that are remembered", tombstones.clone());
+        Self {
+            registry,
+            decisions,
+            check_seconds,
+            resolves,
+            resolve_seconds,
+            lag_seconds,
+            applied,
+            head,
+            records,
+            tombstones,
+        }
+    }
+}
+
+impl Metrics {
+    /// A request was denied, or allowed where there is no denial.
+    pub fn decided(&self, denial: Option<Denial>, took: Duration) {
+        let decision = match denial {
+            None => Decision { decision: "allow", reason: "allowed" },
+            Some(denial) => Decision { decision: "deny", reason: denial.reason() },
+        };
+        self.decisions.get_or_create(&decision).inc();
+        self.check_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A question to the control plane was answered, or not.
+    pub fn resolved(&self, outcome: &'static str, took: Duration) {
+        self.resolves.get_or_create(&Resolve { outcome }).inc();
+        self.resolve_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The text for a scrape.
+    pub fn render(&self, figures: Figures) -> Result<String, fmt::Error> {
+        self.lag_seconds.set(figures.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+        self.applied.set(figures.applied.0);
+        self.head.set(figures.head.0);
+        self.records.set(figures.records as u64);
+        self.tombstones.set(figures.tombstones as u64);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Refusal;
+
+    #[test]
+    fn a_scrape_has_every_metric_under_its_name() {
+        let metrics = Metrics::default();
+        metrics.decided(None, Duration::from_micros(7));
+        metrics.decided(Some(Refusal::Revoked.into()), Duration::from_micros(7));
+        metrics.resolved("record", Duration::from_millis(1));
+        let text = metrics.render(Figures { records: 3, ..Figures::default() }).unwrap();
+        for line in [
+            r#"portcullis_authz_decisions_total{decision="allow",reason="allowed"} 1"#,
+            r#"portcullis_authz_decisions_total{decision="deny",reason="revoked"} 1"#,
+            r#"portcullis_authz_resolves_total{outcome="record"} 1"#,
+            "portcullis_authz_check_seconds_count 2",
+            "portcullis_authz_resolve_seconds_count 1",
+            "portcullis_authz_stream_lag_seconds inf",
+            "portcullis_authz_applied_sequence 0",
+            "portcullis_authz_head_sequence 0",
+            "portcullis_authz_records 3",
+            "portcullis_authz_tombstones 0",
+        ] {
+            assert!(text.lines().any(|candidate| candidate == line), "{line} is not in\n{text}");
+        }
+    }
+}

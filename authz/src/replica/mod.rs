@@ -1,0 +1,254 @@
+//! The replica: what this instance knows, in memory and on disk.
+//!
+//! [`sync`] keeps it current, [`resolve`] adds records on first sight, [`sweep`] removes what is dead;
+//! the request path asks it three questions: may this server be decided for ([`Replica::admit`]), what
+//! is known of this token ([`Replica::resident`]), may it pass ([`Replica::judge`]).
+
+mod backoff;
+pub mod freshness;
+pub mod resolve;
+mod step;
+pub mod store;
+pub mod sweep;
+pub mod sync;
+pub mod tombstones;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use portcullis_proto::ids::{Sequence, TokenId};
+use portcullis_proto::random::Random;
+use portcullis_proto::record::TokenRecord;
+use portcullis_proto::revocation::{Entry, Position, Scope};
+use portcullis_proto::time::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::catalog::{Catalog, Server};
+use crate::decide::{Denial, Outage, Permit, decide};
+use freshness::Freshness;
+use store::{Durable, Generation, Loaded, Store, StoreError};
+use tombstones::Tombstones;
+
+/// Records that are kept decoded, in front of the store.
+const HOT_RECORDS: u64 = 16_384;
+
+/// Everything this instance knows.
+#[derive(Debug)]
+pub struct Replica {
+    view: RwLock<View>,
+    hot: Cache<TokenId, Arc<Known>>,
+    store: Store,
+    max_staleness: Duration,
+}
+
+/// A record, and the generation that it was asked for in.
+#[derive(Debug)]
+pub struct Known {
+    /// The record.
+    pub record: TokenRecord,
+    generation: Generation,
+}
+
+/// What changes together. The lock around it is never held across an await.
+#[derive(Debug)]
+struct View {
+    generation: Generation,
+    position: Option<Position>,
+    /// The last that was heard of.
+    head: Sequence,
+    tombstones: Tombstones,
+    catalog: Option<Catalog>,
+    freshness: Freshness,
+}
+
+/// Figures for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Records on disk.
+    pub records: usize,
+    /// Scopes that are revoked.
+    pub tombstones: usize,
+    /// The last entry in force.
+    pub applied: Sequence,
+    /// The last entry that was heard of.
+    pub head: Sequence,
+    /// How long ago the replica was known to be complete; `None` before the first catch-up.
+    pub age: Option<Duration>,
+}
+
+// === impl Replica ===
+
+impl Replica {
+    /// The replica as it was left on disk. It is not current before it has caught up.
+    pub fn new(store: Store, loaded: &Loaded, max_staleness: Duration, random: &dyn Random) -> Self {
+        let mut tombstones = Tombstones::default();
+        for entry in &loaded.entries {
+            tombstones.add(entry);
+        }
+        let (generation, position) = match loaded.position {
+            Some((generation, position)) => (generation, Some(position)),
+            None => (Generation::generate(random), None),
+        };
+        let view = View {
+            generation,
+            position,
+            head: position.map_or(Sequence(0), |position| position.sequence),
+            tombstones,
+            catalog: None,
+            freshness: Freshness::default(),
+        };
+        Self { view: RwLock::new(view), hot: Cache::new(HOT_RECORDS), store, max_staleness }
+    }
+
+    /// The server of this name, where the replica is current enough to decide for it.
+    pub fn admit(&self, server: &str) -> Result<Arc<Server>, Outage> {
+        let view = self.view();
+        if !view.freshness.within(self.max_staleness, Instant::now()) {
+            return Err(Outage::Stale);
+        }
+        let catalog = view.catalog.as_ref().ok_or(Outage::Stale)?;
+        catalog.get(server).cloned().ok_or(Outage::UnknownServer)
+    }
+
+    /// Whether the replica is current enough to decide.
+    pub fn ready(&self) -> bool {
+        let view = self.view();
+        view.catalog.is_some() && view.freshness.within(self.max_staleness, Instant::now())
+    }
+
+    /// The record of a token, where this instance has it.
+    pub fn resident(&self, id: TokenId) -> Result<Option<Arc<Known>>, Outage> {
+        let generation = self.generation();
+        if let Some(known) = self.hot(id, generation) {
+            return Ok(Some(known));
+        }
+        let stored = self.store.get(&id).map_err(|error| {
+            tracing::debug!(%error, "a record cannot be read");
+            Outage::Store
+        })?;
+        Ok(stored.filter(|(of, _)| *of == generation).map(|(generation, record)| {
+            let known = Arc::new(Known { record, generation });
+            self.hot.insert(id, known.clone());
+            known
+        }))
+    }
+
+    /// Decides by what is revoked at this moment.
+    pub fn judge<'a>(&self, server: &Server, known: &'a Known, now: Timestamp) -> Result<Permit<'a>, Denial> {
+        let view = self.view();
+        if known.generation != view.generation {
+            return Err(Outage::StartedOver.into()); // its revocation may be among what was forgotten
+        }
+        Ok(decide(server, &known.record, &view.tombstones, now)?)
+    }
+
+    /// Figures for metrics.
+    pub fn figures(&self) -> Figures {
+        let view = self.view();
+        Figures {
+            records: self.store.len(),
+            tombstones: view.tombstones.len(),
+            applied: view.position.map_or(Sequence(0), |position| position.sequence),
+            head: view.head,
+            age: view.freshness.age(Instant::now()),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn generation(&self) -> Generation {
+        self.view().generation
+    }
+
+    fn hot(&self, id: TokenId, generation: Generation) -> Option<Arc<Known>> {
+        self.hot.get(&id).filter(|known| known.generation == generation)
+    }
+
+    /// Keeps an answer of the control plane that was asked for in `generation`.
+    fn learn(&self, generation: Generation, record: TokenRecord) -> Arc<Known> {
+        let known = Arc::new(Known { record: record.clone(), generation });
+        self.hot.insert(record.token, known.clone());
+        self.store.put(generation, record);
+        known
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.view().position
+    }
+
+    /// Waits until the position is durable; the receiver then tells of later ones only.
+    async fn settled(&self) -> Result<watch::Receiver<Durable>, StoreError> {
+        let expected = {
+            let view = self.view();
+            view.position.map(|position| (view.generation, position.sequence))
+        };
+        let mut durable = self.store.durable();
+        durable.wait_for(|durable| *durable == expected).await.map_err(|_| StoreError::Stopped)?;
+        Ok(durable)
+    }
+
+    fn set_catalog(&self, catalog: Catalog) {
+        self.view_mut().catalog = Some(catalog);
+    }
+
+    /// Forgets records and tombstones; the log continues behind `from`.
+    async fn start_over(&self, from: Position, random: &dyn Random) -> Result<(), StoreError> {
+        let generation = Generation::generate(random);
+        {
+            let mut view = self.view_mut();
+            view.generation = generation;
+            view.tombstones = Tombstones::default();
+            view.position = Some(from);
+            view.head = from.sequence;
+            view.freshness.reconnect();
+        }
+        self.store.append(generation, &[], from).await
+    }
+
+    /// Puts entries in force, then has them written.
+    async fn append(&self, entries: &[Entry], position: Position) -> Result<(), StoreError> {
+        let generation = {
+            let mut view = self.view_mut();
+            for entry in entries {
+                view.tombstones.add(entry);
+            }
+            view.position = Some(position);
+            view.head = view.head.max(position.sequence);
+            view.freshness.advance(position.sequence);
+            view.generation
+        };
+        self.store.append(generation, entries, position).await
+    }
+
+    fn heartbeat(&self, head: Sequence) {
+        let mut view = self.view_mut();
+        let position = view.position.map_or(Sequence(0), |position| position.sequence);
+        view.head = head.max(position);
+        view.freshness.heartbeat(head, position, Instant::now());
+    }
+
+    fn reconnect(&self) {
+        self.view_mut().freshness.reconnect();
+    }
+
+    fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {
+        let mut view = self.view_mut();
+        for scope in scopes {
+            view.tombstones.forget(scope, cutoff);
+        }
+    }
+
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        // Whoever panicked here was the stream's task, and without it the view soon counts as stale.
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

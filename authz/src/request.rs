@@ -1,0 +1,82 @@
+//! What is read of Envoy's `CheckRequest`: which MCP server, and the Authorization header.
+//!
+//! This file and [`crate::respond`] are the only ones that know Envoy's messages.
+
+use std::str;
+
+use envoy_types::pb::envoy::config::core::v3::HeaderValue;
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
+use portcullis_proto::token::{Access, Presented};
+
+use crate::decide::Refusal;
+
+/// The part of a request that is decided upon. All of it is the client's word, but for the server.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The route's `context_extensions["server"]`; empty where it has none. Never taken from the path.
+    pub server: &'a str,
+    authorization: Authorization<'a>,
+}
+
+/// What the request has by way of an Authorization header.
+#[derive(Clone, Copy)]
+enum Authorization<'a> {
+    None,
+    One(&'a str),
+    /// Several, or one that is not text.
+    Unusable,
+}
+
+// === impl Incoming ===
+
+impl<'a> Incoming<'a> {
+    /// Reads Envoy's message.
+    pub fn read(request: &'a CheckRequest) -> Self {
+        let attributes = request.attributes.as_ref();
+        let server = attributes.and_then(|attributes| attributes.context_extensions.get("server"));
+        let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+        Self {
+            server: server.map_or("", String::as_str),
+            authorization: http.map_or(Authorization::None, Authorization::read),
+        }
+    }
+
+    /// The access token, where the request has one in the Authorization header and nowhere else counts
+    /// (RFC 6750 section 2.1). Exactly `Bearer`, one space and a token of ours is taken. Envoy joins
+    /// repeated headers with commas and puts `!` for bytes that are not text; neither is in any token.
+    pub fn token(&self) -> Result<Presented<'a, Access>, Refusal> {
+        match self.authorization {
+            Authorization::None => Err(Refusal::MissingToken),
+            Authorization::One(value) => value
+                .strip_prefix("Bearer ")
+                .and_then(|text| Presented::parse(text).ok())
+                .ok_or(Refusal::Malformed),
+            Authorization::Unusable => Err(Refusal::Malformed),
+        }
+    }
+}
+
+// === impl Authorization ===
+
+impl<'a> Authorization<'a> {
+    /// From either form in which Envoy sends headers: the map, or with `encode_raw_headers` the list.
+    fn read(http: &'a HttpRequest) -> Self {
+        let joined = http.headers.get("authorization").map(String::as_bytes);
+        let list = http.header_map.iter().flat_map(|map| &map.headers);
+        let raw = list.filter(|header| header.key.eq_ignore_ascii_case("authorization")).map(bytes);
+        let mut values = joined.into_iter().chain(raw);
+        match (values.next(), values.next()) {
+            (None, _) => Self::None,
+            (Some(value), None) => str::from_utf8(value).map_or(Self::Unusable, Self::One),
+            (Some(_), Some(_)) => Self::Unusable,
+        }
+    }
+}
+
+fn bytes(header: &HeaderValue) -> &[u8] {
+    if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value }
+}
+
+#[cfg(test)]
+mod tests;

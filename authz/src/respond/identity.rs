@@ -1,0 +1,75 @@
+//! The identity headers, by which the MCP server knows who calls.
+
+use std::fmt::Write;
+
+use portcullis_proto::record::TokenRecord;
+
+/// All of them, each with a value, which is empty where nothing is known: one that is left out could be the
+/// client's own.
+pub(super) fn headers(record: &TokenRecord) -> impl Iterator<Item = (&'static str, String)> {
+    let scopes: Vec<_> = record.scopes.iter().map(|scope| encoded(scope)).collect();
+    [
+        ("x-portcullis-subject", encoded(record.subject.as_str())),
+        ("x-portcullis-email", encoded(record.email.as_deref().unwrap_or_default())),
+        ("x-portcullis-client", encoded(record.client.as_str())),
+        ("x-portcullis-server", encoded(record.server.as_str())),
+        ("x-portcullis-provider", encoded(record.provider.as_str())),
+        ("x-portcullis-scopes", scopes.join(" ")),
+        ("x-portcullis-grant", encoded(record.grant.as_str())),
+    ]
+    .into_iter()
+}
+
+/// A text as a header's value: every byte outside visible ASCII, and `%`, as `%XX`. No two texts give the
+/// same value, none ends the header, and what is plain stays as it is.
+fn encoded(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            value.push(char::from(byte));
+        } else {
+            let _ = write!(value, "%{byte:02X}"); // writing to a String cannot fail
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        assert_eq!(encoded("user+tag@example.com"), "user+tag@example.com");
+        assert_eq!(encoded("auth0|5f7c8ec7c33c6c004bbafe82"), "auth0|5f7c8ec7c33c6c004bbafe82");
+    }
+
+    #[test]
+    fn line_breaks_and_other_characters_are_encoded() {
+        assert_eq!(encoded("a\r\nx-admin: 1"), "a%0D%0Ax-admin:%201");
+        assert_eq!(encoded("Zoë 100%"), "Zo%C3%AB%20100%25");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_becomes_a_header_value_that_gives_it_back(text: String) {
+            let value = encoded(&text);
+            prop_assert!(value.bytes().all(|byte| byte.is_ascii_graphic()));
+            let mut bytes = Vec::new();
+            let mut rest = value.as_bytes();
+            while let Some((&byte, after)) = rest.split_first() {
+                if byte == b'%' {
+                    let digits = std::str::from_utf8(&after[..2]).unwrap();
+                    bytes.push(u8::from_str_radix(digits, 16).unwrap());
+                    rest = &after[2..];
+                } else {
+                    bytes.push(byte);
+                    rest = after;
+                }
+            }
+            prop_assert_eq!(String::from_utf8(bytes).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+use portcullis_proto::ids::Subject;
+use portcullis_proto::random::SystemRandom;
+use portcullis_proto::token::{Access, Token};
+
+use super::*;
+use crate::decide::{Denial, decide};
+use crate::replica::tombstones::Tombstones;
+use crate::testing::{record, seal, server};
+
+const REFUSALS: [Refusal; 7] = [
+    Refusal::MissingToken,
+    Refusal::Malformed,
+    Refusal::Unknown,
+    Refusal::Expired,
+    Refusal::WrongServer,
+    Refusal::Revoked,
+    Refusal::InsufficientScope,
+];
+
+const OUTAGES: [Outage; 7] = [
+    Outage::UnknownServer,
+    Outage::Stale,
+    Outage::StartedOver,
+    Outage::Store,
+    Outage::Unresolved,
+    Outage::CredentialExpired,
+    Outage::CredentialUnusable,
+];
+
+fn allow(record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
+    allow_with(&Token::generate(&SystemRandom), record, headers)
+}
+
+fn allow_with(token: &Token<Access>, record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
+    let record = seal(record.clone(), token, headers);
+    let (server, tombstones) = (server(), Tombstones::default());
+    let permit = decide(&server, &record, &tombstones, record.issued_at).unwrap();
+    let credential = Credential::open(&permit, token.as_presented()).unwrap();
+    let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
+    allowed(&permit, credential, &audit)
+}
+
+fn deny(denial: Denial) -> CheckResponse {
+    let record = record();
+    let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
+    match denial {
+        Denial::Refused(refusal) => refused(refusal, &server(), &audit),
+        Denial::Undecided(outage) => undecided(outage, &audit),
+    }
+}
+
+fn status(response: &CheckResponse) -> i32 {
+    response.status.as_ref().expect("no status is an allow").code
+}
+
+fn ok(response: CheckResponse) -> OkHttpResponse {
+    match response.http_response {
+        Some(HttpResponse::OkResponse(ok)) => ok,
+        other => panic!("not an OK response: {other:?}"),
+    }
+}
+
+fn denied_response(response: CheckResponse) -> (i32, HashMap<String, String>, serde_json::Value) {
+    match response.http_response {
+        Some(HttpResponse::DeniedResponse(denied)) => {
+            (denied.status.unwrap().code, values(&denied.headers), denied.body.parse().unwrap())
+        }
+        other => panic!("not a denied response: {other:?}"),
+    }
+}
+
+fn values(headers: &[HeaderValueOption]) -> HashMap<String, String> {
+    let pairs = headers.iter().filter_map(|option| option.header.clone());
+    pairs.map(|header| (header.key, header.value)).collect()
+}
+
+fn facts(response: &CheckResponse) -> HashMap<String, String> {
+    let text = |value: &Value| match &value.kind {
+        Some(Kind::StringValue(text)) => text.clone(),
+        other => panic!("not a string: {other:?}"),
+    };
+    let fields = &response.dynamic_metadata.as_ref().unwrap().fields;
+    fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+#[test]
+fn a_permit_swaps_the_credential_and_sets_every_identity_header() {
+    let response = allow(&record(), &[("authorization", "Bearer provider")]);
+    assert_eq!(status(&response), 0);
+    let ok = ok(response);
+    assert_eq!(ok.headers_to_remove, Vec::<String>::new());
+    let expected = [
+        ("authorization", "Bearer provider"),
+        ("x-portcullis-subject", "subject"),
+        ("x-portcullis-email", "user@example.com"),
+        ("x-portcullis-client", "client"),
+        ("x-portcullis-server", "demo"),
+        ("x-portcullis-provider", "corp"),
+        ("x-portcullis-scopes", "openid tools"),
+        ("x-portcullis-grant", "grant"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(values(&ok.headers), HashMap::from(expected));
+    for option in &ok.headers {
+        assert_eq!(option.append_action, HeaderAppendAction::OverwriteIfExistsOrAdd as i32);
+        assert!(option.keep_empty_value);
+    }
+}
+
+#[test]
+fn the_token_never_reaches_a_server_whose_credential_is_another_header() {
+    for headers in [&[("x-api-key", "static")][..], &[]] {
+        let ok = ok(allow(&record(), headers));
+        assert_eq!(ok.headers_to_remove, ["authorization"]);
+        assert!(!values(&ok.headers).contains_key("authorization"));
+    }
+}
+
+#[test]
+fn an_identity_header_is_set_where_its_value_is_empty() {
+    let response = allow(&TokenRecord { email: None, ..record() }, &[]);
+    assert_eq!(values(&ok(response).headers)["x-portcullis-email"], "");
+}
+
+#[test]
+fn a_credential_cannot_pass_for_an_identity() {
+    let ok = ok(allow(&record(), &[("x-portcullis-subject", "somebody else")]));
+    let mut last = ok.headers.iter().filter_map(|option| option.header.as_ref());
+    let last = last.rfind(|header| header.key == "x-portcullis-subject").unwrap();
+    assert_eq!(last.value, "subject"); // Envoy overwrites in this order
+}
+
+#[test]
+fn an_identity_cannot_end_its_header() {
+    let subject = Subject::new("a\r\nx-portcullis-scopes: admin");
+    let headers = values(&ok(allow(&TokenRecord { subject, ..record() }, &[])).headers);
+    assert_eq!(headers["x-portcullis-subject"], "a%0D%0Ax-portcullis-scopes:%20admin");
+}
+
+#[test]
+fn no_denial_can_be_taken_for_an_allow() {
+    let denials = REFUSALS.map(Denial::from).into_iter().chain(OUTAGES.map(Denial::from));
+    for denial in denials {
+        let response = deny(denial);
+        assert_ne!(status(&response), 0, "{denial:?}");
+        let facts = facts(&response);
+        assert_eq!((facts["decision"].as_str(), facts["reason"].as_str()), ("deny", denial.reason()));
+        let (status, ..) = denied_response(response);
+        assert!([401, 403, 503].contains(&status), "{denial:?}");
+    }
+}
+
+#[test]
+fn a_refusal_challenges_and_does_not_say_when_to_try_again() {
+    for refusal in REFUSALS {
+        let (status, headers, body) = denied_response(deny(refusal.into()));
+        assert_eq!(status, if refusal == Refusal::InsufficientScope { 403 } else { 401 });
+        assert!(headers["www-authenticate"].starts_with("Bearer resource_metadata="));
+        assert!(!headers.contains_key("retry-after"));
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert!(body["error"].is_string() && body["error_description"].is_string());
+    }
+}
+
+#[test]
+fn an_outage_says_when_to_try_again_and_does_not_challenge() {
+    for outage in OUTAGES {
+        let (status, headers, body) = denied_response(deny(outage.into()));
+        assert_eq!(status, 503);
+        assert_eq!(headers["retry-after"], "2");
+        assert!(!headers.contains_key("www-authenticate"));
+        assert_eq!(body, json!({ "error": "temporarily_unavailable" }));
+    }
+}
+
+#[test]
+fn the_access_log_learns_who_and_which_but_no_secret() {
+    let token = Token::generate(&SystemRandom);
+    let response = allow_with(&token, &record(), &[("authorization", "Bearer provider")]);
+    assert!(!format!("{response:?}").contains(token.expose()));
+    let facts = facts(&response);
+    let expected = [
+        ("decision", "allow"),
+        ("reason", "allowed"),
+        ("server", "demo"),
+        ("token_id", &token.id().short()),
+        ("subject", "subject"),
+        ("client_id", "client"),
+        ("grant_id", "grant"),
+        ("provider", "corp"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(facts, HashMap::from(expected));
+}

@@ -1,0 +1,12 @@
+//! The service as a whole, between a client in Envoy's place and a scripted control plane.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should fail")]
+
+mod control_plane;
+mod harness;
+
+mod credentials;
+mod lifecycle;
+mod request_path;
+mod resolve;
+mod sync;
