@@ -5,4 +5,5 @@ pub mod client;
 pub mod demo;
 pub mod process;
 pub mod programs;
+pub mod scripts;
 pub mod stack;
