@@ -6,4 +6,5 @@ pub mod demo;
 pub mod edge;
 pub mod process;
 pub mod programs;
+pub mod scripts;
 pub mod stack;

@@ -55,7 +55,7 @@ impl Place {
     pub fn authz(
         &self,
         name: &str,
-        listen: &str,
+        listen: SocketAddr,
         ops: SocketAddr,
         control_plane: &str,
     ) -> io::Result<Result<Program, Missing>> {

@@ -8,15 +8,17 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use portcullis_proto::random::{SystemRandom, base62};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+mod answer;
 mod browser;
 mod page;
 
+pub use answer::Answer;
 pub use browser::{Browser, Callback, Visit};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,17 +77,6 @@ pub struct Tokens {
     pub expires_in: u64,
     /// What was granted.
     pub scope: Option<String>,
-}
-
-/// An answer as it came.
-#[derive(Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The HTTP headers.
-    pub headers: HeaderMap,
-    /// The body's text.
-    pub body: String,
 }
 
 // === impl Client ===
@@ -192,36 +183,6 @@ impl Client {
         let form = form(parameters.iter().copied().chain([("client_id", self.client_id.as_str())]));
         let request = self.http.post(endpoint).header("content-type", "application/x-www-form-urlencoded");
         Answer::to(request.body(form)).await
-    }
-}
-
-// === impl Answer ===
-
-impl Answer {
-    pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.text().await.expect("a body") }
-    }
-
-    /// The body as JSON; of an event stream, the last message.
-    pub fn json(&self) -> Value {
-        let message = self.body.lines().filter_map(|line| line.strip_prefix("data: ")).next_back();
-        serde_json::from_str(message.unwrap_or(&self.body)).expect(&self.body)
-    }
-
-    /// The tokens, where the token endpoint gave any.
-    pub fn tokens(&self) -> Tokens {
-        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
-        serde_json::from_str(&self.body).expect(&self.body)
-    }
-
-    /// A parameter of the WWW-Authenticate header (RFC 9110 section 11.6.1).
-    pub fn challenge(&self, parameter: &str) -> String {
-        let challenge = self.headers.get("www-authenticate").expect("a challenge");
-        let challenge = challenge.to_str().expect("text");
-        let (_, value) = challenge.split_once(&format!("{parameter}=\"")).expect(challenge);
-        value.split('"').next().expect("a first part").to_owned()
     }
 }
 

@@ -7,6 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+mod file;
 pub mod mcp;
 pub mod plan;
 pub mod provider;

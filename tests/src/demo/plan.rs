@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde::Deserialize;
 use thiserror::Error;
 
+use super::file::{File, loopback};
 use crate::binaries::{Missing, root, workspace};
 use crate::process::Program;
 use crate::programs::{CONTROL_PLANE, Place, free_addresses};
 
 /// The demo's own configuration.
 const DEMO: &str = include_str!("portcullis.yaml");
-const PROVIDER: ([u8; 4], u16) = ([127, 0, 0, 1], 10001);
-const MCP_SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 10002);
+const PROVIDER: u16 = 10001;
+const MCP_SERVER: u16 = 10002;
 
 /// Programs in the order in which they start, and what people want to know about them.
 #[derive(Debug)]
@@ -72,36 +72,15 @@ pub enum PlanError {
         /// Who wants to listen there.
         user: String,
     },
+    /// An authz instance of the configuration runs somewhere else.
+    #[error("edge.authz: {address} is not an address of this machine, where authz is to be started")]
+    NotHere {
+        /// The address.
+        address: String,
+    },
     /// There is no port left.
     #[error("no free port: {0}")]
     Port(io::Error),
-}
-
-/// What the plan needs to know of a `portcullis.yaml` that the control plane has accepted.
-#[derive(Debug, Deserialize)]
-struct File {
-    listen: Listen,
-    edge: Edge,
-    servers: BTreeMap<String, Server>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Listen {
-    http: SocketAddr,
-    grpc: SocketAddr,
-    ops: SocketAddr,
-}
-
-#[derive(Debug, Deserialize)]
-struct Edge {
-    listen: SocketAddr,
-    admin: SocketAddr,
-    authz: Vec<SocketAddr>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Server {
-    url: String,
 }
 
 // === impl Plan ===
@@ -111,9 +90,8 @@ impl Plan {
     pub fn demo() -> Result<Self, PlanError> {
         let place = place()?;
         let file = place.directory.join("portcullis.yaml");
-        // Absolute, so that it does not matter where the demo is started from.
-        write(&file, &DEMO.replace("target/demo", &place.directory.to_string_lossy()))?;
-        let (provider, mcp_server) = (SocketAddr::from(PROVIDER), SocketAddr::from(MCP_SERVER));
+        write(&file, DEMO)?;
+        let (provider, mcp_server) = (loopback(PROVIDER), loopback(MCP_SERVER));
         free(provider, "the demo provider")?;
         free(mcp_server, "the demo MCP server")?;
         let mut plan = Self::around(&place, &file)?;
@@ -145,10 +123,12 @@ impl Plan {
         let grpc = format!("http://{}", listen.grpc);
         let mut programs = vec![place.control_plane(&file.to_string_lossy(), listen.ops)?];
         for (index, address) in config.edge.authz.iter().enumerate() {
-            free(*address, "authz")?;
+            let local = address.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+            let local = local.ok_or_else(|| PlanError::NotHere { address: address.clone() })?;
+            free(local, "authz")?;
             let name = format!("authz-{index}");
             let [ops] = free_addresses().map_err(PlanError::Port)?;
-            let program = place.authz(&name, &address.to_string(), ops, &grpc);
+            let program = place.authz(&name, local, ops, &grpc);
             let path = place.directory.clone();
             programs.push(program.map_err(|source| PlanError::File { path, source })??);
         }
@@ -211,8 +191,8 @@ mod tests {
     fn the_demo_configuration_tells_where_everything_listens() {
         let file: File = serde_saphyr::from_str(DEMO).unwrap();
         assert_eq!(file.servers["demo"].url, "http://localhost:10000/demo/mcp");
-        assert_eq!(file.edge.authz, ["127.0.0.1:10006".parse().unwrap()]);
-        let (provider, mcp_server) = (SocketAddr::from(PROVIDER), SocketAddr::from(MCP_SERVER));
+        assert_eq!(file.edge.authz, ["127.0.0.1:10006"]);
+        let (provider, mcp_server) = (loopback(PROVIDER), loopback(MCP_SERVER));
         assert!(DEMO.contains(&format!("issuer: http://localhost:{}", provider.port())));
         assert!(DEMO.contains(&format!("upstream: http://{mcp_server}/mcp")));
     }

@@ -131,7 +131,7 @@ fn programs(
     let mut programs = vec![(Part::ControlPlane, control_plane), (Part::Edge, edge)];
     for (index, (listen, ops)) in at.authz.iter().zip(&at.authz_ops).enumerate() {
         let (name, grpc) = (format!("authz-{index}"), format!("http://{}", at.grpc));
-        let program = place.authz(&name, &listen.to_string(), *ops, &grpc).expect("a file");
+        let program = place.authz(&name, *listen, *ops, &grpc).expect("a file");
         programs.push((Part::Authz(index), program));
     }
     let redirect_uri = format!("{}/callback", stack.origin());

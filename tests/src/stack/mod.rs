@@ -19,6 +19,7 @@ use crate::binaries::workspace;
 use crate::process::{Program, Running, tail};
 use crate::programs::CONTROL_PLANE;
 
+mod admin;
 mod build;
 mod check;
 mod config;
