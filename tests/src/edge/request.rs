@@ -80,19 +80,30 @@ impl Request {
 
     async fn exchange(&self, to: SocketAddr) -> Response {
         let mut stream = TcpStream::connect(to).await.unwrap();
-        stream.write_all(self.head().as_bytes()).await.unwrap();
-        // Fails where Envoy has refused the head already and closed.
-        let _ = stream.write_all(&self.body).await;
-        let mut bytes = Vec::new();
-        // It fails where Envoy closes without having read the body: what came before counts.
-        while stream.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
-            // Not until the end of the stream: Envoy takes its time to close.
-            if let Some(response) = Response::parse(&bytes).filter(|response| self.is_answered_by(response)) {
-                return response;
+        let (mut reader, mut writer) = stream.split();
+        // Side by side: Envoy may answer, and close, before it has read the whole body.
+        let write = async {
+            writer.write_all(self.head().as_bytes()).await.unwrap();
+            let _ = writer.write_all(&self.body).await;
+            std::future::pending::<Response>().await
+        };
+        let read = async {
+            let mut bytes = Vec::new();
+            while reader.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
+                // Not until the end of the stream: Envoy takes its time to close.
+                if let Some(response) =
+                    Response::parse(&bytes).filter(|response| self.is_answered_by(response))
+                {
+                    return response;
+                }
             }
+            Response::parse(&bytes)
+                .unwrap_or_else(|| panic!("no answer but {:?}", String::from_utf8_lossy(&bytes)))
+        };
+        tokio::select! {
+            response = read => response,
+            response = write => response,
         }
-        Response::parse(&bytes)
-            .unwrap_or_else(|| panic!("no answer but {:?}", String::from_utf8_lossy(&bytes)))
     }
 
     /// Whether the whole body is there.

@@ -53,11 +53,11 @@ async fn a_grpc_error_is_no_verdict() {
 }
 
 #[tokio::test]
-async fn authz_that_hangs_costs_a_second() {
+async fn authz_that_hangs_is_given_up_within_seconds() {
     let edge = Fixture::start().await;
     let sent = Instant::now();
     assert_unavailable(&edge.send(&call(Answer::Hang)).await, "hangs");
-    assert!(sent.elapsed() < Duration::from_secs(2), "{:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_secs(5), "{:?}", sent.elapsed());
     assert!(edge.forwarded().is_empty());
 }
 

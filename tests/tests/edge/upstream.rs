@@ -85,5 +85,5 @@ async fn an_open_event_stream_ends_within_the_bound() {
     let response = edge.send(&Request::new("GET", "/demo/mcp/events").token(Answer::Allow)).await;
     assert_eq!(response.status, 200);
     assert!(response.body.contains("data: tick"));
-    assert!(opened.elapsed() >= stream && opened.elapsed() < 3 * stream, "{:?}", opened.elapsed());
+    assert!(opened.elapsed() >= stream && opened.elapsed() < 10 * stream, "{:?}", opened.elapsed());
 }
