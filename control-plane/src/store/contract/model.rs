@@ -116,7 +116,7 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             let code = code(&grant);
             made.grants += 1;
             let granted = store.grant(grant.clone(), token_id(&name), code.clone()).await.unwrap();
-            assert_eq!(granted, memory.grant(grant, token_id(&name), code), "{op:?}");
+            assert_eq!(granted, memory.grant(grant, token_id(&name), &code), "{op:?}");
         }
         Op::Redeem { code } => {
             let grant = format!("g{}", code % made.grants.max(1));

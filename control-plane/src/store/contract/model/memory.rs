@@ -86,7 +86,7 @@ impl Memory {
         self.logins.remove(&state.0)
     }
 
-    pub(super) fn grant(&mut self, mut grant: Grant, code_id: TokenId, code: Code) -> Granted {
+    pub(super) fn grant(&mut self, mut grant: Grant, code_id: TokenId, code: &Code) -> Granted {
         let Some(client) = self.clients.get_mut(&grant.client) else {
             return Granted::Gone;
         };
