@@ -73,7 +73,9 @@ impl Drop for Recorder {
 }
 
 async fn record(State(log): State<Log>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    // Read, since an answer before the end of the request may be lost with the connection.
+    axum::body::to_bytes(body, 16 << 20).await.unwrap();
     let status = parts.headers.get("x-answer").map_or("200", |status| status.to_str().unwrap()).to_owned();
     let endless = parts.uri.path().ends_with("/events");
     log.lock().unwrap().push(Recorded {
