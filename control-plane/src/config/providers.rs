@@ -8,7 +8,7 @@ use super::item::Item;
 use super::problems::Reported;
 use super::section::Section;
 use super::{secret, values};
-use crate::provider::{App, ClientAuth, OAuth2Settings, OidcSettings, Settings};
+use crate::provider::{App, ClientAuth, OAuth2Settings, OWN_PARAMETERS, OidcSettings, Settings};
 
 /// Every provider that the file names, with its settings where they could be read. Keeping the others spares
 /// the servers that use them a second report.
@@ -18,21 +18,6 @@ pub(super) type Providers = BTreeMap<ProviderName, Result<Settings, Reported>>;
 type Read = fn(&mut Section<'_>) -> Result<Settings, Reported>;
 
 const KINDS: [(&str, Read); 2] = [("oidc", oidc), ("oauth2", oauth2)];
-
-/// Parameters that Portcullis sets itself; setting them twice, or otherwise, would undo its checks.
-const OWN_PARAMETERS: [&str; 11] = [
-    "client_id",
-    "code_challenge",
-    "code_challenge_method",
-    "nonce",
-    "redirect_uri",
-    "request",
-    "request_uri",
-    "response_mode",
-    "response_type",
-    "scope",
-    "state",
-];
 
 /// Reads the section.
 pub(super) fn read(item: Item<'_>) -> Result<Providers, Reported> {

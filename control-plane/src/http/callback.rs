@@ -101,12 +101,13 @@ async fn log_in(
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
     let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
+    let scopes = pending.request.scopes.clone().into_vec();
     let login = Login {
         redirect_uri: &issuer.callback,
-        state: "",
+        state: params.get("state").unwrap_or_default(),
         nonce: &pending.nonce,
         verifier: &pending.verifier,
-        scopes: &[],
+        scopes: &scopes,
     };
     let (identity, tokens) = provider.exchange(&code, &login, app.now()).await?;
     grant(app, pending, identity, &tokens).await
