@@ -79,7 +79,7 @@ impl Sync {
             };
             self.trusted &= !matches!(error, SyncError::Protocol(_));
             let delay = backoff.next(&*self.random);
-            warn!(%error, retry_ms = delay.as_millis(), "the control plane's stream ended");
+            warn!(%error, retry_in = ?delay, "the control plane's stream ended");
             tokio::time::sleep(delay).await;
         }
     }
