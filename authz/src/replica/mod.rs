@@ -236,6 +236,11 @@ impl Replica {
         self.view_mut().freshness.reconnect();
     }
 
+    /// Has every record read from the store again: some may have been removed there.
+    fn cool(&self) {
+        self.hot.invalidate_all();
+    }
+
     fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {
         let mut view = self.view_mut();
         for scope in scopes {

@@ -42,6 +42,59 @@ async fn pass(replica: &Replica, cutoff: Timestamp) -> Result<(), StoreError> {
             }
             sleep(STEP_PAUSE).await;
         }
+        replica.cool();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_proto::ids::{Epoch, Sequence};
+    use portcullis_proto::random::SystemRandom;
+    use portcullis_proto::record::TokenRecord;
+    use portcullis_proto::revocation::{Entry, Position, Scope};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::replica::store::Store;
+    use crate::testing::record;
+
+    /// A replica with a token that was revoked, and its tombstone; both are of use until 3601 s.
+    async fn replica(directory: &TempDir) -> Replica {
+        let (store, loaded) = Store::open(directory.path(), 1000).unwrap();
+        let replica = Replica::new(store, &loaded, PASS_EVERY, &SystemRandom);
+        let start = Position::start(Epoch([1; 16]));
+        let entry = Entry {
+            sequence: Sequence(1),
+            at: record().issued_at,
+            forget_at: record().expires_at,
+            scope: Scope::Token(record().token),
+        };
+        replica.start_over(start, &SystemRandom).await.unwrap();
+        replica.append(std::slice::from_ref(&entry), start.after(&entry).unwrap()).await.unwrap();
+        replica.learn(replica.generation(), record());
+        replica
+    }
+
+    #[tokio::test]
+    async fn a_tombstone_goes_when_what_it_hits_has_expired_and_not_before() {
+        let directory = TempDir::new().unwrap();
+        let replica = replica(&directory).await;
+        pass(&replica, Timestamp::from_millis(3_600_999)).await.unwrap();
+        assert_eq!((replica.figures().records, replica.figures().tombstones), (1, 1));
+        pass(&replica, Timestamp::from_millis(3_601_000)).await.unwrap();
+        assert_eq!((replica.figures().records, replica.figures().tombstones), (0, 0));
+    }
+
+    /// A clock that jumped ahead has the tombstone swept; when it is put right, the token is alive again
+    /// by its expiry, and must not be there.
+    #[tokio::test]
+    async fn a_clock_that_jumps_ahead_and_back_brings_no_revoked_token_to_life() {
+        let directory = TempDir::new().unwrap();
+        let replica = replica(&directory).await;
+        pass(&replica, Timestamp::from_millis(u64::MAX)).await.unwrap();
+        assert_eq!(replica.figures().tombstones, 0);
+        let known = replica.resident(record().token).unwrap();
+        assert!(known.is_none(), "{:?}", known.map(|known| TokenRecord::clone(&known.record)));
+    }
 }

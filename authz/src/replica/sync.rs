@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_proto::ids::InstanceName;
 use portcullis_proto::random::Random;
+use portcullis_proto::revocation::Position;
 use portcullis_proto::v1::replica_client::ReplicaClient;
 use portcullis_proto::v1::watch_request::Message;
 use portcullis_proto::v1::{Applied, Hello, WatchRequest};
@@ -78,7 +79,7 @@ impl Sync {
             };
             self.trusted &= !matches!(error, SyncError::Protocol(_));
             let delay = backoff.next(&*self.random);
-            warn!(%error, retry_ms = delay.as_millis(), "the control plane's stream ended");
+            warn!(%error, retry_in = ?delay, "the control plane's stream ended");
             tokio::time::sleep(delay).await;
         }
     }
@@ -90,7 +91,7 @@ impl Sync {
         let mut responses = timeout(SILENCE, self.client.watch(requests)).await??.into_inner();
         loop {
             let message = timeout(SILENCE, responses.message()).await??.ok_or(SyncError::Ended)?;
-            match step(self.replica.position(), message)? {
+            match step(self.position(), message)? {
                 Step::StartOver(from) => {
                     info!(sequence = from.sequence.0, epoch = ?from.epoch, "starting over");
                     self.replica.start_over(from, &*self.random).await?;
@@ -108,12 +109,17 @@ impl Sync {
         }
     }
 
+    /// Where the instance stands, as far as that can be built upon.
+    fn position(&self) -> Option<Position> {
+        self.replica.position().filter(|_| self.trusted)
+    }
+
     /// Hello, then the position whenever it has become durable. What has not been said yet when the next
     /// one comes is left out.
     async fn requests(&self) -> Result<impl Stream<Item = WatchRequest> + Send + use<>, StoreError> {
         // A position in Hello counts as applied, so it must be durable first.
         let durable = self.replica.settled().await?;
-        let position = self.replica.position().filter(|_| self.trusted).map(Into::into);
+        let position = self.position().map(Into::into);
         let hello = Message::Hello(Hello { instance: self.instance.to_string(), position });
         let applied = |durable: Durable| {
             durable.map(|(_, sequence)| Message::Applied(Applied { sequence: sequence.0 }))

@@ -112,6 +112,19 @@ async fn a_gap_a_repetition_and_a_reversal_make_the_instance_start_over() {
 }
 
 #[tokio::test]
+async fn after_a_gap_nothing_counts_before_starting_over() {
+    let mut world = World::new().await;
+    let mut log = world.stream.log;
+    let (one, two) = (log.append(somebody("x")), log.append(somebody("y")));
+    world.stream.entries(vec![two]).await;
+    let stream = world.control.accept().await;
+    assert_eq!(stream.hello.position, None);
+    stream.entries(vec![one]).await; // would follow the position that is not trusted any more
+    let stream = world.control.catch_up(log).await;
+    assert_eq!(stream.hello.position, None);
+}
+
+#[tokio::test]
 async fn a_restored_older_control_plane_makes_the_instance_start_over() {
     let mut world = World::new().await;
     world.stream.revoke(somebody("x")).await;

@@ -140,6 +140,7 @@ impl Committer {
                 batch.position = Some((generation, position));
             }
             Command::Sweep { what, generation, cutoff, after, answer } => {
+                self.write(batch)?; // a sweep must see what was asked for before it
                 let swept = match what {
                     Sweep::Records => self.sweep_records(batch, generation, cutoff, after)?,
                     Sweep::Entries => self.sweep_entries(batch, generation, cutoff, after)?,
@@ -164,7 +165,7 @@ impl Committer {
             if let Some(id) = layout::record_key(&key)
                 && !layout::keeps_record(&value, generation, cutoff)
             {
-                batch.records.entry(id).or_insert(None); // what this batch writes is newer, and stays
+                batch.records.insert(id, None);
             }
             if row + 1 == STEP {
                 swept.next = Some(key.to_vec());
