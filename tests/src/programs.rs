@@ -78,7 +78,16 @@ impl Place {
     /// The edge, whose `admin` address is the one in its configuration.
     pub fn envoy(&self, config: &str, admin: SocketAddr) -> Result<Program, Missing> {
         // Without hot restart several Envoys can run on one machine without knowing of each other.
-        let arguments = ["--config-path", config, "--disable-hot-restart", "--concurrency", "2"];
+        let arguments = [
+            "--config-path",
+            config,
+            "--disable-hot-restart",
+            "--concurrency",
+            "2",
+            // Otherwise the access log is 10 s behind for whoever looks at it.
+            "--file-flush-interval-msec",
+            "100",
+        ];
         Ok(self.program("envoy", envoy()?, &arguments, format!("http://{admin}/ready")))
     }
 

@@ -49,7 +49,7 @@ async fn assert_dead(client: &Client, tokens: &Tokens) {
 }
 
 #[tokio::test]
-async fn a_revoked_access_token_is_dead_and_its_session_lives() {
+async fn t20_a_revoked_access_token_is_dead_and_its_session_lives() {
     let stack = Stack::builder().start().await;
     let client = Client::register(stack.url(), "Revocation").await;
     let tokens = client.login("ada").await;
@@ -62,7 +62,7 @@ async fn a_revoked_access_token_is_dead_and_its_session_lives() {
 }
 
 #[tokio::test]
-async fn a_revoked_refresh_token_takes_its_session_with_it() {
+async fn t20_a_revoked_refresh_token_takes_its_session_with_it() {
     let stack = Stack::builder().start().await;
     let client = Client::register(stack.url(), "Revocation").await;
     let (tokens, other_device) = (client.login("ada").await, client.login("ada").await);
@@ -74,7 +74,7 @@ async fn a_revoked_refresh_token_takes_its_session_with_it() {
 }
 
 #[tokio::test]
-async fn another_clients_revocation_changes_nothing() {
+async fn t20_another_clients_revocation_changes_nothing() {
     let stack = Stack::builder().start().await;
     let client = Client::register(stack.url(), "Victim").await;
     let attacker = Client::register(stack.url(), "Attacker").await;
@@ -92,7 +92,7 @@ async fn another_clients_revocation_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_revoked_client_is_dead_and_others_live() {
+async fn t20_a_revoked_client_is_dead_and_others_live() {
     let stack = Stack::builder().start().await;
     let (one, two) = (Client::register(stack.url(), "One").await, Client::register(stack.url(), "Two").await);
     let (dead, alive) = (one.login("ada").await, two.login("ada").await);
@@ -104,7 +104,7 @@ async fn a_revoked_client_is_dead_and_others_live() {
 }
 
 #[tokio::test]
-async fn a_revoked_subject_is_dead_and_others_live_and_a_new_login_works() {
+async fn t20_a_revoked_subject_is_dead_and_others_live_and_a_new_login_works() {
     let stack = Stack::builder().start().await;
     let client = Client::register(stack.url(), "Revocation").await;
     let (ada, grace) = (client.login("ada").await, client.login("grace").await);
@@ -118,7 +118,7 @@ async fn a_revoked_subject_is_dead_and_others_live_and_a_new_login_works() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_stays_dead_whatever_restarts() {
+async fn t20_what_is_revoked_stays_dead_whatever_restarts() {
     let mut stack = Stack::builder().start().await;
     let client = Client::register(stack.url(), "Revocation").await;
     let (dead, alive) = (client.login("ada").await, client.login("ada").await);

@@ -5,7 +5,7 @@ use portcullis_tests::client::Client;
 use portcullis_tests::stack::Stack;
 
 #[tokio::test]
-async fn a_grant_revoked_once_is_dead_at_both_instances() {
+async fn t20_a_grant_revoked_once_is_dead_at_both_instances() {
     let stack = Stack::builder().authz(2).start().await;
     let client = Client::register(stack.url(), "Two instances").await;
     let token = client.login("ada").await.access_token;

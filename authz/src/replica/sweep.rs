@@ -89,7 +89,7 @@ mod tests {
     /// A clock that jumped ahead has the tombstone swept; when it is put right, the token is alive again
     /// by its expiry, and must not be there.
     #[tokio::test]
-    async fn a_clock_that_jumps_ahead_and_back_brings_no_revoked_token_to_life() {
+    async fn t34_a_clock_that_jumps_ahead_and_back_brings_no_revoked_token_to_life() {
         let directory = TempDir::new().unwrap();
         let replica = replica(&directory).await;
         pass(&replica, Timestamp::from_millis(u64::MAX)).await.unwrap();

@@ -53,20 +53,20 @@ fn one_bearer_token_is_read() {
 }
 
 #[test]
-fn no_authorization_is_a_missing_token() {
+fn t24_no_authorization_is_a_missing_token() {
     assert_eq!(refusal(&request(HttpRequest::default())), Refusal::MissingToken);
     assert_eq!(refusal(&CheckRequest::default()), Refusal::MissingToken);
 }
 
 #[test]
-fn a_token_in_the_query_does_not_count() {
+fn t24_a_token_in_the_query_does_not_count() {
     let query = format!("access_token={}", token().expose());
     let http = HttpRequest { path: format!("/mcp?{query}"), query, ..Default::default() };
     assert_eq!(refusal(&request(http)), Refusal::MissingToken);
 }
 
 #[test]
-fn two_authorization_headers_are_refused_even_where_they_agree() {
+fn t24_two_authorization_headers_are_refused_even_where_they_agree() {
     let header = format!("Bearer {}", token().expose());
     assert_eq!(refusal(&with_header(format!("{header},{header}"))), Refusal::Malformed);
     assert_eq!(refusal(&with_header(format!("{header}, {header}"))), Refusal::Malformed);
@@ -80,7 +80,7 @@ fn two_authorization_headers_are_refused_even_where_they_agree() {
 }
 
 #[test]
-fn every_other_spelling_of_the_scheme_is_refused() {
+fn t24_every_other_spelling_of_the_scheme_is_refused() {
     let token = token();
     let text = token.expose();
     for header in [
@@ -103,13 +103,13 @@ fn every_other_spelling_of_the_scheme_is_refused() {
 }
 
 #[test]
-fn a_token_of_8_kib_is_refused() {
+fn t24_a_token_of_8_kib_is_refused() {
     let long = token().expose().repeat(8192 / 56 + 1);
     assert_eq!(refusal(&with_header(format!("Bearer {long}"))), Refusal::Malformed);
 }
 
 #[test]
-fn bytes_outside_ascii_are_refused() {
+fn t24_bytes_outside_ascii_are_refused() {
     let token = token();
     let text = token.expose();
     assert_eq!(refusal(&with_header(format!("Bearer {}!", &text[..55]))), Refusal::Malformed);
@@ -120,7 +120,7 @@ fn bytes_outside_ascii_are_refused() {
 }
 
 #[test]
-fn a_mistyped_token_and_one_of_another_kind_are_refused() {
+fn t24_a_mistyped_token_and_one_of_another_kind_are_refused() {
     let mistyped = token().expose()[..55].to_owned();
     let refresh = Token::<Refresh>::generate(&SystemRandom);
     for text in [&mistyped, refresh.expose(), "ya29.provider-token"] {

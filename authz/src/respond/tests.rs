@@ -138,7 +138,7 @@ fn an_identity_cannot_end_its_header() {
 }
 
 #[test]
-fn no_denial_can_be_taken_for_an_allow() {
+fn t26_no_denial_can_be_taken_for_an_allow() {
     let denials = REFUSALS.map(Denial::from).into_iter().chain(OUTAGES.map(Denial::from));
     for denial in denials {
         let response = deny(denial);

@@ -33,7 +33,7 @@ async fn an_expired_credential_is_renewed_while_the_request_waits() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_makes_503_and_one_that_said_no_401() {
+async fn t23_a_provider_that_is_down_makes_503_and_one_that_said_no_401() {
     let world = World::new().await;
     let (token, record) = issue();
     world.control.knows(&expired(&record));

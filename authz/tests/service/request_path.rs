@@ -21,7 +21,7 @@ async fn a_good_token_is_swapped_for_the_credential() {
 }
 
 #[tokio::test]
-async fn a_token_for_server_a_is_refused_at_server_b() {
+async fn t19_a_token_for_server_a_is_refused_at_server_b() {
     let world = World::new().await;
     let (token, record) = issue();
     world.control.knows(&record);
@@ -34,7 +34,7 @@ async fn a_token_for_server_a_is_refused_at_server_b() {
 }
 
 #[tokio::test]
-async fn garbage_is_refused_without_a_question() {
+async fn t24_garbage_is_refused_without_a_question() {
     let world = World::new().await;
     let (token, _) = issue();
     let mistyped = format!("Bearer {}0", &token.expose()[..55]);

@@ -83,7 +83,7 @@ async fn a_control_plane_that_hangs_makes_503_before_envoy_gives_up() {
 }
 
 #[tokio::test]
-async fn a_control_plane_that_is_gone_is_noticed_for_new_tokens_only() {
+async fn t33_a_control_plane_that_is_gone_is_noticed_for_new_tokens_only() {
     let world = World::new().await;
     let (known, record) = issue();
     world.control.knows(&record);
@@ -105,7 +105,7 @@ async fn a_record_of_another_token_is_not_believed() {
 /// The control plane reads the record, then the token is revoked, the revocation arrives, and only then
 /// does the answer.
 #[tokio::test]
-async fn an_answer_that_comes_after_the_revocation_resurrects_nothing() {
+async fn t32_an_answer_that_comes_after_the_revocation_resurrects_nothing() {
     for scope in [
         |record: &TokenRecord| Scope::Token(record.token),
         |record: &TokenRecord| Scope::Grant(record.grant.clone()),

@@ -42,7 +42,7 @@ async fn an_instance_is_not_ready_before_it_has_caught_up() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_in_force_when_it_is_acknowledged() {
+async fn t20_a_revocation_is_in_force_when_it_is_acknowledged() {
     let mut world = World::new().await;
     let (token, record) = issue();
     let (other, other_record) = issue();
@@ -69,7 +69,7 @@ async fn a_wide_revocation_spares_what_is_issued_after_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_cut_continues_where_it_was() {
+async fn t32_a_stream_that_was_cut_continues_where_it_was() {
     let mut world = World::new().await;
     let (token, record) = issue();
     world.control.knows(&record);
@@ -91,7 +91,7 @@ async fn a_stream_that_was_cut_continues_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_gap_a_repetition_and_a_reversal_make_the_instance_start_over() {
+async fn t32_a_gap_a_repetition_and_a_reversal_make_the_instance_start_over() {
     let mut log = Log::new(1);
     let (one, two) = (log.append(somebody("x")), log.append(somebody("y")));
     for wrong in [vec![two.clone()], vec![one.clone(), one.clone()], vec![two, one]] {
@@ -125,7 +125,7 @@ async fn after_a_gap_nothing_counts_before_starting_over() {
 }
 
 #[tokio::test]
-async fn a_restored_older_control_plane_makes_the_instance_start_over() {
+async fn t32_a_restored_older_control_plane_makes_the_instance_start_over() {
     let mut world = World::new().await;
     world.stream.revoke(somebody("x")).await;
     world.stream.applied().await;
@@ -146,7 +146,7 @@ async fn a_restored_older_control_plane_makes_the_instance_start_over() {
 
 /// The control plane would answer for the token even now: only the tombstone stands against it.
 #[tokio::test]
-async fn a_revoked_token_stays_dead_after_a_restart() {
+async fn t20_a_revoked_token_stays_dead_after_a_restart() {
     let mut world = World::new().await;
     let (token, record) = issue();
     world.control.knows(&record);
@@ -182,7 +182,7 @@ async fn records_are_kept_across_a_restart() {
 }
 
 #[tokio::test]
-async fn without_heartbeats_everything_is_503_and_the_next_one_heals() {
+async fn t33_without_heartbeats_everything_is_503_and_the_next_one_heals() {
     let world = World::with_staleness(Duration::from_millis(500)).await;
     let (token, record) = issue();
     world.control.knows(&record);

@@ -27,33 +27,33 @@ async fn assert_held_back(answer: Answer) {
 }
 
 #[tokio::test]
-async fn an_empty_check_response_is_no_permission() {
+async fn t26_an_empty_check_response_is_no_permission() {
     assert_held_back(Answer::Empty).await;
 }
 
 #[tokio::test]
-async fn status_ok_with_a_denied_response_is_no_permission() {
+async fn t26_status_ok_with_a_denied_response_is_no_permission() {
     assert_held_back(Answer::OkWithDenial).await;
 }
 
 #[tokio::test]
-async fn status_ok_without_a_decision_is_no_permission() {
+async fn t26_status_ok_without_a_decision_is_no_permission() {
     assert_held_back(Answer::OkWithoutDecision).await;
     assert_held_back(Answer::OkWithDecisionDeny).await;
 }
 
 #[tokio::test]
-async fn permission_that_leaves_the_proxy_token_in_place_does_not_forward_it() {
+async fn t26_permission_that_leaves_the_proxy_token_in_place_does_not_forward_it() {
     assert_held_back(Answer::AllowKeepingToken).await;
 }
 
 #[tokio::test]
-async fn a_grpc_error_is_no_verdict() {
+async fn t26_a_grpc_error_is_no_verdict() {
     assert_held_back(Answer::Error).await;
 }
 
 #[tokio::test]
-async fn authz_that_hangs_is_given_up_within_seconds() {
+async fn t26_authz_that_hangs_is_given_up_within_seconds() {
     let edge = Fixture::start().await;
     let sent = Instant::now();
     assert_unavailable(&edge.send(&call(Answer::Hang)).await, "hangs");
@@ -69,7 +69,7 @@ async fn authz_may_write_no_header_but_its_own() {
 }
 
 #[tokio::test]
-async fn authz_that_dies_refuses_everything_until_it_is_back() {
+async fn t26_authz_that_dies_refuses_everything_until_it_is_back() {
     let mut edge = Fixture::start().await;
     assert_eq!(edge.send(&call(Answer::Allow)).await.status, 200);
     let address = edge.authz.address();

@@ -12,7 +12,7 @@ fn preflight(target: &str, origin: &str) -> Request {
 }
 
 #[tokio::test]
-async fn a_preflight_needs_no_token_and_no_check() {
+async fn t28_a_preflight_needs_no_token_and_no_check() {
     let edge = Fixture::start().await;
     let response = edge.send(&preflight("/demo/mcp", ALLOWED_ORIGIN)).await;
     assert_eq!(response.status, 200);
@@ -28,7 +28,7 @@ async fn a_preflight_needs_no_token_and_no_check() {
 }
 
 #[tokio::test]
-async fn a_preflight_from_elsewhere_gets_nothing() {
+async fn t28_a_preflight_from_elsewhere_gets_nothing() {
     let edge = Fixture::start().await;
     let suffixed = format!("{ALLOWED_ORIGIN}.evil.example");
     for origin in [FOREIGN, "null", &suffixed, "http://app.example.com"] {
@@ -40,7 +40,7 @@ async fn a_preflight_from_elsewhere_gets_nothing() {
 }
 
 #[tokio::test]
-async fn without_allowed_origins_no_preflight_passes() {
+async fn t28_without_allowed_origins_no_preflight_passes() {
     let edge = Fixture::with(|edge| edge.allowed_origins.clear()).await;
     let response = edge.send(&preflight("/demo/mcp", ALLOWED_ORIGIN)).await;
     assert_eq!(response.header("access-control-allow-origin"), None);
@@ -48,7 +48,7 @@ async fn without_allowed_origins_no_preflight_passes() {
 }
 
 #[tokio::test]
-async fn options_that_is_no_preflight_needs_a_token() {
+async fn t28_options_that_is_no_preflight_needs_a_token() {
     let edge = Fixture::start().await;
     assert_eq!(edge.send(&Request::new("OPTIONS", "/demo/mcp")).await.status, 401);
     let with_origin = Request::new("OPTIONS", "/demo/mcp").header("origin", ALLOWED_ORIGIN);
@@ -57,7 +57,7 @@ async fn options_that_is_no_preflight_needs_a_token() {
 }
 
 #[tokio::test]
-async fn a_browser_may_read_every_refusal() {
+async fn t28_a_browser_may_read_every_refusal() {
     let edge = Fixture::start().await;
     let call = || Request::new("POST", "/demo/mcp").header("origin", ALLOWED_ORIGIN);
     for (request, status) in [

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
-async fn bodies_are_bounded() {
+async fn t15_bodies_are_bounded() {
     let edge = Fixture::with(|edge| edge.limits = Limits { body_bytes: 1 << 20, ..Limits::default() }).await;
     let token = Request::new("POST", "/token");
     assert_eq!(edge.send(&token.clone().body(vec![b'a'; 60_000])).await.status, 200);
@@ -19,7 +19,7 @@ async fn bodies_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_flood_from_one_address_is_slowed_on_its_own_route_only() {
+async fn t17_a_flood_from_one_address_is_slowed_on_its_own_route_only() {
     let register = Rate { per_address: 3, overall: 100 };
     let mcp = Rate { per_address: 5, overall: 100 };
     let edge = Fixture::with(|edge| edge.limits = Limits { register, mcp, ..Limits::default() }).await;
@@ -54,7 +54,7 @@ async fn who_was_slowed_is_served_again_within_seconds() {
 }
 
 #[tokio::test]
-async fn all_addresses_together_are_bounded_too() {
+async fn t17_all_addresses_together_are_bounded_too() {
     let register = Rate { per_address: 100, overall: 2 };
     let edge = Fixture::with(|edge| edge.limits = Limits { register, ..Limits::default() }).await;
     let request = Request::new("POST", "/register");
@@ -64,7 +64,7 @@ async fn all_addresses_together_are_bounded_too() {
 }
 
 #[tokio::test]
-async fn the_access_log_tells_the_decision_and_no_secret() {
+async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     let edge = Fixture::start().await;
     edge.send(&Request::new("POST", "/demo/mcp?access_token=hush-1").token(Answer::Allow)).await;
     edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;

@@ -44,7 +44,7 @@ async fn every_route_goes_to_the_control_plane_without_a_check() {
 }
 
 #[tokio::test]
-async fn metadata_below_an_mcp_server_is_no_way_into_it() {
+async fn t27_metadata_below_an_mcp_server_is_no_way_into_it() {
     let edge = Fixture::start().await;
     for (method, target) in [
         ("POST", "/demo/mcp/.well-known/openid-configuration"),

@@ -3,7 +3,7 @@
 use portcullis_tests::edge::{Answer, Fixture, Request};
 
 #[tokio::test]
-async fn what_has_no_route_is_not_found_and_nobody_is_asked() {
+async fn t27_what_has_no_route_is_not_found_and_nobody_is_asked() {
     let edge = Fixture::start().await;
     for (method, target) in [
         ("GET", "/"),
@@ -32,7 +32,7 @@ async fn what_has_no_route_is_not_found_and_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_misdirected() {
+async fn t27_an_unknown_authority_is_misdirected() {
     let edge = Fixture::start().await;
     for authority in
         ["evil.example", "mcp.test:8080", "mcp.test:443", "mcp.test.", "sub.mcp.test", "127.0.0.1", ""]
@@ -57,7 +57,7 @@ async fn the_schemes_own_port_may_be_written_or_not() {
 }
 
 #[tokio::test]
-async fn path_tricks_are_refused_even_with_a_good_token() {
+async fn t27_path_tricks_are_refused_even_with_a_good_token() {
     let edge = Fixture::start().await;
     for target in [
         "/demo/mcp/%2e%2e/%2e%2e/secret",
@@ -88,7 +88,7 @@ async fn path_tricks_are_refused_even_with_a_good_token() {
 }
 
 #[tokio::test]
-async fn dots_and_doubled_slashes_are_resolved_before_the_token_is_asked_for() {
+async fn t27_dots_and_doubled_slashes_are_resolved_before_the_token_is_asked_for() {
     let edge = Fixture::start().await;
     for target in [
         "//demo/mcp",
@@ -110,7 +110,7 @@ async fn dots_and_doubled_slashes_are_resolved_before_the_token_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_absolute_form_cannot_name_another_authority() {
+async fn t27_the_absolute_form_cannot_name_another_authority() {
     let edge = Fixture::start().await;
     let request = Request::new("POST", "http://evil.example/demo/mcp").token(Answer::Allow);
     assert_eq!(edge.send(&request).await.status, 421);

@@ -29,7 +29,7 @@ fn spoofed(method: &str, target: &str) -> Request {
 }
 
 #[tokio::test]
-async fn spoofed_identity_headers_reach_neither_authz_nor_the_mcp_server() {
+async fn t25_spoofed_identity_headers_reach_neither_authz_nor_the_mcp_server() {
     let edge = Fixture::start().await;
     let response = edge.send(&spoofed("POST", "/demo/mcp").token(Answer::Allow)).await;
     assert_eq!(response.status, 200);
@@ -49,7 +49,7 @@ async fn spoofed_identity_headers_reach_neither_authz_nor_the_mcp_server() {
 }
 
 #[tokio::test]
-async fn spoofed_identity_headers_do_not_reach_the_control_plane() {
+async fn t25_spoofed_identity_headers_do_not_reach_the_control_plane() {
     let edge = Fixture::start().await;
     assert_eq!(edge.send(&spoofed("GET", "/authorize?client_id=1")).await.status, 200);
     let [request] = &edge.control_plane.take()[..] else { panic!("one request") };
@@ -63,7 +63,7 @@ async fn spoofed_identity_headers_do_not_reach_the_control_plane() {
 }
 
 #[tokio::test]
-async fn a_header_that_reads_like_another_with_underscores_is_refused() {
+async fn t25_a_header_that_reads_like_another_with_underscores_is_refused() {
     let edge = Fixture::start().await;
     let request = Request::new("POST", "/demo/mcp").token(Answer::Allow);
     assert_eq!(edge.send(&request.header("x_portcullis_subject", "mallory")).await.status, 400);

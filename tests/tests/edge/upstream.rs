@@ -7,7 +7,7 @@ use portcullis_tests::edge::{Answer, Fixture, Recorder, Request, server};
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn an_upstream_401_is_not_our_401() {
+async fn t30_an_upstream_401_is_not_our_401() {
     let edge = Fixture::start().await;
     let request = Request::new("POST", "/demo/mcp").token(Answer::Allow);
     let response = edge.send(&request.clone().header("x-answer", "401")).await;
@@ -78,7 +78,7 @@ async fn an_upstream_that_is_gone_is_unavailable() {
 }
 
 #[tokio::test]
-async fn an_open_event_stream_ends_within_the_bound() {
+async fn t29_an_open_event_stream_ends_within_the_bound() {
     let stream = Duration::from_secs(1);
     let edge = Fixture::with(|edge| edge.limits = Limits { stream, ..Limits::default() }).await;
     let opened = Instant::now();

@@ -99,7 +99,7 @@ async fn entries_of_another_generation_are_gone() {
 }
 
 #[tokio::test]
-async fn a_second_process_is_refused() {
+async fn t34_a_second_process_is_refused() {
     let directory = TempDir::new().unwrap();
     let (_store, _) = open(directory.path());
     let error = Store::open(directory.path(), 1000).unwrap_err();
@@ -107,7 +107,7 @@ async fn a_second_process_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_store_starts_over() {
+async fn t34_a_damaged_store_starts_over() {
     let damages: [fn(&Path); 5] = [
         |sled| fs::write(sled.join("db"), b"not a database").unwrap(),
         |sled| {
