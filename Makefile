@@ -20,13 +20,11 @@ run: envoy
 
 test: envoy chromium $(TOOLS)/python $(TOOLS)/node
 	cargo build --workspace --bins
-	@# `--no-run` first: a test that does not compile is shown before the long ones begin.
-	cargo test --workspace --all-targets --no-run
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --workspace; \
 	else \
-		cargo test --workspace --exclude portcullis-tests --all-targets && \
-		cargo test --package portcullis-tests --all-targets -- --test-threads=1; \
+		cargo test --workspace --exclude portcullis-tests --tests && \
+		cargo test --package portcullis-tests --tests -- --test-threads=1; \
 	fi
 	cargo test --workspace --doc --quiet
 	@if [ -f tests/python/check_compose.py ]; then $(PYTHON) tests/python/check_compose.py; fi
