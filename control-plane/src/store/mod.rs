@@ -55,8 +55,8 @@ pub trait Store: Send + Sync + 'static {
     // --- grants and tokens ---
 
     /// Keeps a grant (its `born` set to the log's head) together with the code that stands for it under the
-    /// code's id, and marks the client as used. Answers `Gone` where the client has been forgotten or
-    /// revoked since.
+    /// code's id, and marks the client as used. Answers `Gone` where the client is not there, or was
+    /// forgotten by the grant's `created_at`. A revoked client may be granted anew.
     async fn grant(&self, grant: Grant, code_id: TokenId, code: Code) -> Result<Granted, StoreError>;
 
     /// A code, used or not, where it is still kept.
