@@ -127,10 +127,10 @@ pub(crate) fn presented(login: &LoggedIn) -> Presented<'_, Access> {
 pub(crate) fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();
     async move {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("{caller}: nothing came"),
-        }
+        let Ok(output) = tokio::time::timeout(PATIENCE, future).await else {
+            panic!("{caller}: nothing came");
+        };
+        output
     }
 }
 
