@@ -6,13 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::Listener;
 use portcullis_proto::v1::admin_server::AdminServer;
 use portcullis_proto::v1::replica_server::ReplicaServer;
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::server::NamedService;
 use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
 
 use crate::app::App;
 use crate::config::Listen;
@@ -22,6 +27,12 @@ use crate::http::{ops, router};
 
 /// How long requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often a gRPC connection is asked whether it is still there, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// Calls and streams that one gRPC connection may have open; more wait at the caller's end.
+const CONCURRENT_STREAMS: u32 = 1_000;
+/// Longest gRPC request, in bytes: all that an instance or operator says is short.
+const MAX_REQUEST: usize = 64 * 1024;
 /// How often rows are removed that can mean nothing any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How many of them at a time.
@@ -59,24 +70,31 @@ async fn bind(key: &str, address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` is cancelled, then lets what is under way end. Returns early only with an error.
 pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToken) -> io::Result<()> {
     let streams = TaskTracker::new();
-    let sweeper = tokio::spawn(sweep(app.clone(), shutdown.clone()));
+    let replica = ReplicaService::new(app.clone(), streams.clone(), shutdown.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReplicaServer<ReplicaService>>().await;
     let grpc = Server::builder()
-        .http2_keepalive_interval(Some(Duration::from_secs(5)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .max_concurrent_streams(CONCURRENT_STREAMS)
         .add_service(health_service)
-        .add_service(ReplicaServer::new(ReplicaService::new(app.clone(), streams.clone(), shutdown.clone())))
-        .add_service(AdminServer::new(AdminService::new(app.clone())))
-        .serve_with_incoming_shutdown(
-            TcpListenerStream::new(listeners.grpc),
-            shutdown.clone().cancelled_owned(),
-        );
+        .add_service(ReplicaServer::new(replica).max_decoding_message_size(MAX_REQUEST))
+        .add_service(AdminServer::new(AdminService::new(app.clone())).max_decoding_message_size(MAX_REQUEST))
+        .serve_with_incoming_shutdown(connections(listeners.grpc), shutdown.clone().cancelled_owned());
+    // All in this one task: where one of them panics, the process ends and says so.
     let serving = async {
         tokio::try_join!(
             serve(listeners.http, router::router(app.clone()), &shutdown),
             serve(listeners.ops, ops::router(app.clone()), &shutdown),
             async { grpc.await.map_err(io::Error::other) },
+            async {
+                end_health(health, &shutdown).await;
+                Ok(())
+            },
+            async {
+                sweep(&app, &shutdown).await;
+                Ok(())
+            },
         )
     };
     let out_of_time = async {
@@ -89,7 +107,6 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
     }
     streams.close();
     streams.wait().await;
-    sweeper.abort();
     Ok(())
 }
 
@@ -97,8 +114,37 @@ async fn serve(listener: TcpListener, router: Router, shutdown: &CancellationTok
     axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await
 }
 
+/// Accepted connections for tonic. Where accepting fails, as it does while there are no file descriptors left,
+/// tonic would ask again at once and without end; axum's listener pauses.
+fn connections(mut listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let stream = tokio::select! {
+                (stream, _) = Listener::accept(&mut listener) => stream,
+                () = sender.closed() => return,
+            };
+            // A revocation is a small message that must not wait for the acknowledgement of the one before.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "no TCP_NODELAY");
+            }
+            if sender.send(Ok(stream)).await.is_err() {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+/// Ends the streams of those who watch our health, which would otherwise never end.
+async fn end_health(mut health: HealthReporter, shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    health.clear_service_status("").await;
+    health.clear_service_status(ReplicaServer::<ReplicaService>::NAME).await;
+}
+
 /// Removes what has expired, so that disk use follows what is alive.
-async fn sweep(app: Arc<App>, shutdown: CancellationToken) {
+async fn sweep(app: &App, shutdown: &CancellationToken) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use portcullis_control_plane::config::{Problems, load, parse};
+use portcullis_control_plane::edge;
 
 /// A section for everything that can be one, with a key in each that nobody knows. The reader then names the
 /// keys that it does know, which are what the documentation must list.
@@ -46,7 +47,7 @@ fn read(path: &str) -> String {
 }
 
 fn secret(name: &str) -> Option<String> {
-    (name == "CORP_CLIENT_SECRET").then(|| "secret".to_owned())
+    matches!(name, "CORP_CLIENT_SECRET" | "GITHUB_CLIENT_SECRET").then(|| "secret".to_owned())
 }
 
 /// Every key that the reader knows, as the documentation writes it.
@@ -88,4 +89,19 @@ fn the_documented_example_is_complete() {
 #[test]
 fn the_sample_for_compose_is_complete() {
     load(&repository().join("docs/compose/portcullis.yaml"), &secret).unwrap();
+}
+
+/// `UPDATE=1 cargo test -p portcullis-control-plane` writes it anew.
+#[test]
+fn the_example_for_envoy_is_what_the_example_renders_to() {
+    let examples = repository().join("docs/examples");
+    let config = load(&examples.join("portcullis.yaml"), &secret).unwrap();
+    let rendered = edge::render(&config).unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(examples.join("envoy.yaml"), &rendered).unwrap();
+    }
+    assert!(
+        rendered == read("docs/examples/envoy.yaml"),
+        "docs/examples/envoy.yaml is out of date: run UPDATE=1 cargo test -p portcullis-control-plane"
+    );
 }

@@ -28,6 +28,9 @@ async fn connect(remote: &Remote) -> Result<Client, Box<dyn std::error::Error>> 
         .map_err(|_| format!("--control-plane: {:?} is not a URL", remote.control_plane))?
         .connect_timeout(Duration::from_secs(3))
         .timeout(DEADLINE);
+    if endpoint.uri().scheme_str() != Some("http") {
+        return Err(format!("--control-plane: {:?} is not http://host:port", remote.control_plane).into());
+    }
     let channel = endpoint.connect().await;
     let channel = channel.map_err(|_| format!("no control plane answers at {}", remote.control_plane))?;
     Ok(AdminClient::new(channel))
@@ -153,5 +156,8 @@ fn line<const N: usize>(fields: [&str; N]) -> String {
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
 fn words(status: tonic::Status) -> String {
-    status.message().to_owned()
+    match status.message() {
+        "" => status.code().to_string(),
+        message => message.to_owned(),
+    }
 }

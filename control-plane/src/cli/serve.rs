@@ -15,16 +15,16 @@ pub(super) async fn serve(file: &Path) -> Done {
     let config = configuration::load(file)?;
     log_json();
     let listeners = Listeners::bind(&config.listen).await?;
-    let listen = config.listen;
     let app = start(config).await?;
+    let stop = stop_signal()?;
     tracing::info!(
-        http = %listen.http,
-        grpc = %listen.grpc,
-        ops = %listen.ops,
+        http = %listeners.http.local_addr()?,
+        grpc = %listeners.grpc.local_addr()?,
+        ops = %listeners.ops.local_addr()?,
         version = env!("CARGO_PKG_VERSION"),
         "control plane started"
     );
-    run(app, listeners, stop_signal()?).await?;
+    run(app, listeners, stop).await?;
     tracing::info!("control plane stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -40,6 +40,8 @@ fn log_json() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    // Where a task panics the others go on: without this line nobody who reads the log would know.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
 }
 
 /// Cancelled by SIGTERM or SIGINT.

@@ -30,6 +30,24 @@ impl AdminService {
     pub const fn new(app: Arc<App>) -> Self {
         Self { app }
     }
+
+    /// A mistyped id would otherwise be reported as revoked everywhere. A client that has a grant is never
+    /// forgotten.
+    async fn check_exists(&self, scope: &Scope) -> Result<(), Status> {
+        let store = &self.app.store;
+        let (found, what) = match scope {
+            Scope::Grant(id) => (store.live_grant(id).await.map(|grant| grant.is_some()), "live grant"),
+            Scope::Client(id) => {
+                (store.client(id, self.app.now()).await.map(|client| client.is_some()), "client")
+            }
+            Scope::Token(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything => return Ok(()),
+        };
+        if found.map_err(|error| unavailable(&error))? {
+            Ok(())
+        } else {
+            Err(Status::not_found(format!("there is no such {what}")))
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -101,11 +119,7 @@ impl Admin for AdminService {
         let request = request.into_inner();
         let scope = request.scope.ok_or_else(|| Status::invalid_argument("scope is missing"))?;
         let scope = Scope::try_from(scope).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        if let Scope::Grant(id) = &scope {
-            // A mistyped id would otherwise be reported as revoked everywhere.
-            let found = self.app.store.live_grant(id).await.map_err(|error| unavailable(&error))?;
-            found.ok_or_else(|| Status::not_found(format!("there is no live grant {id}")))?;
-        }
+        self.check_exists(&scope).await?;
         let patience = match request.wait_ms {
             0 => DEFAULT_WAIT,
             wait => Duration::from_millis(wait.into()).min(MAX_WAIT),

@@ -50,14 +50,16 @@ impl Replica for ReplicaService {
         let began = Instant::now();
         let id = TokenId::from_slice(&request.get_ref().token_id)
             .ok_or_else(|| Status::invalid_argument("token_id is not 32 bytes"))?;
-        let outcome = resolve(&self.app, id).await.map_err(|error| unavailable(&error))?;
+        let outcome = resolve(&self.app, id).await;
         let label = match &outcome {
-            Outcome::Record(_) => "record",
-            Outcome::Unknown(_) => "unknown",
-            Outcome::Unavailable(_) => "unavailable",
+            Ok(Outcome::Record(_)) => "record",
+            Ok(Outcome::Unknown(_)) => "unknown",
+            Ok(Outcome::Unavailable(_)) => "unavailable",
+            Err(_) => "failed",
         };
         Metrics::count(&self.app.metrics.resolves, label);
         self.app.metrics.resolve_seconds.observe(began.elapsed().as_secs_f64());
+        let outcome = outcome.map_err(|error| unavailable(&error))?;
         Ok(Response::new(v1::ResolveResponse { outcome: Some(outcome) }))
     }
 

@@ -41,6 +41,9 @@ pub async fn run(
     };
     let claimed = hello.position.map(Position::try_from).transpose();
     let claimed = claimed.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    if !is_name(&hello.instance) {
+        return Err(Status::invalid_argument("an instance's name is 1 to 255 printable characters"));
+    }
     let name = InstanceName::new(hello.instance);
     let mut head = app.store.head();
     let mut position = begin(app, claimed, queue).await?;
@@ -67,6 +70,11 @@ pub async fn run(
     }
     tracing::info!(instance = %name, "authz instance disconnected");
     Ok(())
+}
+
+/// Whether operators can read it in a list, and type it.
+fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Where the instance goes on from: its own position where this log has had it, else the log's base, after a

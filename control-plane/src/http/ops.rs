@@ -39,3 +39,46 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use portcullis_proto::random::SystemRandom;
+    use portcullis_proto::revocation::Scope;
+    use portcullis_proto::time::SystemClock;
+
+    use super::*;
+    use crate::app::Parts;
+    use crate::config;
+    use crate::keys::MasterKeys;
+    use crate::store::StoreError;
+    use crate::store::sled::SledStore;
+
+    const CONFIG: &str = "
+providers:
+  corp: { kind: oidc, issuer: https://idp.example.com, client_id: portcullis, client_secret: { value: secret } }
+servers:
+  demo: { url: http://localhost:10000/demo, upstream: http://127.0.0.1:9000/mcp, provider: corp }
+";
+
+    #[tokio::test]
+    async fn a_store_that_has_failed_is_not_ready() {
+        let home = tempfile::tempdir().unwrap();
+        let full = |_| -> Box<dyn FnMut() -> Result<(), StoreError> + Send> {
+            Box::new(|| Err(StoreError::Backend("the disk is full".into())))
+        };
+        let store = SledStore::open_with(&home.path().join("store"), &SystemRandom, full).unwrap();
+        let app = App::new(Parts {
+            config: config::parse(CONFIG, Path::new("portcullis.yaml"), &|_| None).unwrap(),
+            store: Arc::new(store),
+            providers: std::collections::BTreeMap::new(),
+            keys: MasterKeys::open(home.path(), &SystemRandom).unwrap(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+        });
+        assert_eq!(ready(State(app.clone())).await.status(), StatusCode::OK);
+        app.revoke(Scope::Everything, "test").await.unwrap_err();
+        assert_eq!(ready(State(app)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

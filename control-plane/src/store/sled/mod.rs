@@ -59,7 +59,7 @@ impl SledStore {
     }
 
     /// The same, with something around what makes writes durable.
-    fn open_with(
+    pub(crate) fn open_with(
         path: &Path,
         random: &dyn Random,
         wrap: impl FnOnce(MakeDurable) -> MakeDurable,

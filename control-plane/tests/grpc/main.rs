@@ -1,0 +1,15 @@
+//! The Replica, Admin and health services over real connections, and how they start and stop.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where its input is not what it must be")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admin;
+mod instance;
+mod lifecycle;
+mod plane;
+mod resolve;
+mod revocation;
+mod stalled;
+mod watch;
