@@ -61,6 +61,7 @@ pub(crate) fn pending(browser: &str) -> Pending {
     Pending {
         request: AuthorizationRequest {
             client: ClientId::new("c"),
+            state: Some("the client's own".into()),
             redirect: redirect(),
             server: ServerName::new("server"),
             scopes: Scopes::parse("read write").unwrap(),
