@@ -95,10 +95,15 @@ impl Metrics {
         self.check_seconds.observe(took.as_secs_f64());
     }
 
-    /// A question to the control plane was answered, or not.
+    /// A question to the control plane was answered, or not in time.
     pub fn resolved(&self, outcome: &'static str, took: Duration) {
         self.resolves.get_or_create(&Resolve { outcome }).inc();
         self.resolve_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A question was not asked, because too many were on their way.
+    pub fn resolve_refused(&self) {
+        self.resolves.get_or_create(&Resolve { outcome: "refused" }).inc();
     }
 
     /// The text for a scrape.

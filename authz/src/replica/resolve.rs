@@ -119,7 +119,7 @@ impl Resolver {
             return Flight::Landed(Ok(known));
         }
         if flights.len() >= MAX_FLIGHTS {
-            self.metrics.resolved("refused", Duration::ZERO);
+            self.metrics.resolve_refused();
             return Flight::Landed(Err(Outage::Unresolved.into()));
         }
         let (land, flight) = watch::channel(None);
