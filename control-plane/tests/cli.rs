@@ -162,7 +162,7 @@ impl Serve {
         };
         let log = self.log.take().unwrap().join().unwrap();
         assert_no_secret(&log.concat());
-        (status, log.iter().map(|line| serde_json::from_str(line).expect(line)).collect())
+        (status, log.iter().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 }
 
