@@ -42,7 +42,9 @@ pub async fn run(
     let claimed = hello.position.map(Position::try_from).transpose();
     let claimed = claimed.map_err(|error| Status::invalid_argument(error.to_string()))?;
     if !is_name(&hello.instance) {
-        return Err(Status::invalid_argument("an instance's name is 1 to 255 printable characters"));
+        return Err(Status::invalid_argument(
+            "an instance's name is 1 to 255 printable characters without spaces",
+        ));
     }
     let name = InstanceName::new(hello.instance);
     let mut head = app.store.head();

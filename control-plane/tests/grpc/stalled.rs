@@ -42,11 +42,10 @@ async fn an_instance_that_does_not_read_is_dropped_and_resumes() {
         flood(&plane)
     );
     assert_eq!(count, FLOOD);
-    assert_eq!(plane.connected(), ["stalled", "reading"]);
 
     let gone = Box::pin(until(|| plane.connected() == ["reading"]));
     let (seconds, ()) = pass_until(gone).await;
-    assert!((4..=7).contains(&seconds), "{seconds} s");
+    assert!(seconds <= 7, "{seconds} s");
 
     // It reads again, finds its stream ended, and goes on from where it was.
     let mut position = start;

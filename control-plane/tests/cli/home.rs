@@ -1,0 +1,49 @@
+//! A directory with a configuration, where the program keeps its store and keys.
+
+use std::fs;
+use std::path::PathBuf;
+
+use portcullis_control_plane::config::StoreConfig;
+use portcullis_control_plane::keys::MasterKeys;
+use portcullis_control_plane::store::sled::SledStore;
+use portcullis_proto::random::SystemRandom;
+use portcullis_proto::time::{Clock, SystemClock};
+use tempfile::TempDir;
+
+use crate::support::{self, CONFIG, LoggedIn, Login};
+
+pub(crate) struct Home {
+    pub(crate) directory: TempDir,
+    file: PathBuf,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self::with(CONFIG)
+    }
+
+    pub(crate) fn with(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("portcullis.yaml");
+        fs::write(&file, config).unwrap();
+        Self { directory, file }
+    }
+
+    pub(crate) fn file(&self) -> &str {
+        self.file.to_str().unwrap()
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        support::config(self.directory.path()).keys
+    }
+
+    /// Leaves in the store what a login leaves there.
+    pub(crate) fn log_in(&self) -> LoggedIn {
+        let config = support::config(self.directory.path());
+        let StoreConfig::Sled { path } = &config.store;
+        let store = SledStore::open(path, &SystemRandom).unwrap();
+        let keys = MasterKeys::open(&config.keys, &SystemRandom).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(support::log_in(&store, &keys, Login::default(), SystemClock.now()))
+    }
+}
