@@ -40,12 +40,16 @@ pub struct Membership<'a> {
     stream: u64,
 }
 
+/// Who was connected at some moment.
+#[derive(Clone, Debug)]
+pub struct Audience(BTreeMap<u64, InstanceName>);
+
 /// How far a revocation has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
-    /// Instances that were connected when the wait began and have applied it.
+    /// Instances that have applied it.
     pub applied: usize,
-    /// Those that have not.
+    /// Those that have not, whether they are still connected or not.
     pub lagging: Vec<InstanceName>,
     /// How long it took, or how long was waited.
     pub elapsed: Duration,
@@ -74,13 +78,19 @@ impl Instances {
         self.lock().by_stream.values().cloned().collect()
     }
 
-    /// Waits until every instance that is connected now has applied `entry`, or the time is up. One that
-    /// disconnects meanwhile lags: it may still be answering from what it knows.
-    pub async fn reached(&self, entry: Sequence, patience: Duration) -> Reached {
+    /// Who is connected, to be asked for before a revocation is appended.
+    pub fn audience(&self) -> Audience {
+        let named = |(&stream, instance): (&u64, &Instance)| (stream, instance.name.clone());
+        Audience(self.lock().by_stream.iter().map(named).collect())
+    }
+
+    /// Waits until everyone in the audience, and everyone who has connected since, has applied `entry`, or the
+    /// time is up. One that disconnects meanwhile lags: it may still be answering from what it knows.
+    pub async fn reached(&self, entry: Sequence, audience: Audience, patience: Duration) -> Reached {
         let began = Instant::now();
         let mut changed = self.changed.subscribe();
-        let expected: BTreeMap<u64, InstanceName> =
-            self.lock().by_stream.iter().map(|(&stream, instance)| (stream, instance.name.clone())).collect();
+        let Audience(mut expected) = audience;
+        expected.extend(self.audience().0);
         let lagging = || {
             let connected = self.lock();
             let has_applied = |stream: &u64| {
@@ -143,10 +153,13 @@ mod tests {
         let instances = Instances::default();
         let one = instances.join(name("one"), Sequence(4), Timestamp::default());
         let two = instances.join(name("two"), Sequence(5), Timestamp::default());
-        let (reached, ()) = tokio::join!(instances.reached(Sequence(5), Duration::from_secs(2)), async {
-            tokio::time::sleep(Duration::from_millis(12)).await;
-            one.applied(Sequence(5));
-        });
+        let (reached, ()) = tokio::join!(
+            instances.reached(Sequence(5), instances.audience(), Duration::from_secs(2)),
+            async {
+                tokio::time::sleep(Duration::from_millis(12)).await;
+                one.applied(Sequence(5));
+            }
+        );
         assert_eq!((reached.applied, reached.lagging), (2, vec![]));
         assert_eq!(reached.elapsed, Duration::from_millis(12));
         drop((one, two));
@@ -158,15 +171,17 @@ mod tests {
         let instances = Instances::default();
         let _slow = instances.join(name("slow"), Sequence(4), Timestamp::default());
         let gone = instances.join(name("gone"), Sequence(4), Timestamp::default());
-        let (reached, ()) =
-            tokio::join!(instances.reached(Sequence(5), Duration::from_secs(2)), async { drop(gone) });
+        let audience = instances.audience();
+        drop(gone);
+        let reached = instances.reached(Sequence(5), audience, Duration::from_secs(2)).await;
         assert_eq!((reached.applied, reached.lagging), (0, vec![name("slow"), name("gone")]));
         assert_eq!(reached.elapsed, Duration::from_secs(2));
     }
 
     #[tokio::test]
     async fn without_instances_there_is_nothing_to_wait_for() {
-        let reached = Instances::default().reached(Sequence(5), Duration::from_secs(2)).await;
+        let instances = Instances::default();
+        let reached = instances.reached(Sequence(5), instances.audience(), Duration::from_secs(2)).await;
         assert_eq!((reached.applied, reached.lagging), (0, vec![]));
     }
 }

@@ -24,6 +24,7 @@ use crate::config::Listen;
 use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
 use crate::http::{ops, router};
+use crate::store::StoreError;
 
 /// How long requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -91,10 +92,7 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
                 end_health(health, &shutdown).await;
                 Ok(())
             },
-            async {
-                sweep(&app, &shutdown).await;
-                Ok(())
-            },
+            async { sweep(&app, &shutdown).await.map_err(io::Error::other) },
         )
     };
     let out_of_time = async {
@@ -143,17 +141,19 @@ async fn end_health(mut health: HealthReporter, shutdown: &CancellationToken) {
     health.clear_service_status(ReplicaServer::<ReplicaService>::NAME).await;
 }
 
-/// Removes what has expired, so that disk use follows what is alive.
-async fn sweep(app: &App, shutdown: &CancellationToken) {
+/// Removes what has expired, so that disk use follows what is alive. Ends with an error when the store has
+/// closed after a failure: then only a new process helps.
+async fn sweep(app: &App, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return Ok(()),
             _ = every.tick() => {}
         }
         match app.store.sweep(app.now(), SWEEP_BATCH).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "swept"),
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => tracing::error!(%error, "sweeping failed"),
         }
     }

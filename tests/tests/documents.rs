@@ -8,9 +8,10 @@ use portcullis_tests::binaries::root;
 
 /// Names like `t06_two_parallel_redemptions` in a text, wherever `before` stands in front of them.
 fn attack_tests(text: &str, before: &str) -> BTreeSet<String> {
-    let names = text.split(before).skip(1).map(|rest| {
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
-    });
+    let names = text
+        .split(before)
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>());
     names.filter(|name| is_attack_test(name)).collect()
 }
 
@@ -43,5 +44,8 @@ fn the_table_of_attacks_names_every_test_and_no_other() {
     let named = attack_tests(&document, "`");
     let missing: Vec<_> = written.difference(&named).collect();
     let invented: Vec<_> = named.difference(&written).collect();
-    assert!(missing.is_empty() && invented.is_empty(), "not in the table: {missing:?}; no test: {invented:?}");
+    assert!(
+        missing.is_empty() && invented.is_empty(),
+        "not in the table: {missing:?}; no test: {invented:?}"
+    );
 }

@@ -1,19 +1,19 @@
 //! Keeps the replica current: follows the control plane's Watch stream, and comes back when it ends.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_proto::ids::InstanceName;
 use portcullis_proto::random::Random;
-use portcullis_proto::revocation::Position;
 use portcullis_proto::v1::replica_client::ReplicaClient;
 use portcullis_proto::v1::watch_request::Message;
 use portcullis_proto::v1::{Applied, Hello, WatchRequest};
 use thiserror::Error;
+use tokio::sync::{mpsc, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
-use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tracing::{info, warn};
 
@@ -84,14 +84,32 @@ impl Sync {
         }
     }
 
-    async fn follow(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, SyncError> {
-        let requests = self.requests().await?;
+    /// Follows one stream. What we say on it ends with this call: a stream that we have given up must not go on
+    /// acknowledging for us.
+    async fn follow(&mut self, backoff: &mut Backoff) -> Result<Infallible, SyncError> {
+        // A position in Hello counts as applied, so it must be durable first.
+        let durable = self.replica.settled().await?;
+        let position = self.replica.position().filter(|_| self.trusted).map(Into::into);
+        let hello = Message::Hello(Hello { instance: self.instance.to_string(), position });
+        let (requests, outgoing) = mpsc::channel(1);
+        let speak = speak(hello, durable, requests);
+        tokio::select! {
+            ended = self.listen(ReceiverStream::new(outgoing), backoff) => ended,
+            ended = speak => ended,
+        }
+    }
+
+    async fn listen(
+        &mut self,
+        requests: ReceiverStream<WatchRequest>,
+        backoff: &mut Backoff,
+    ) -> Result<Infallible, SyncError> {
         self.replica.reconnect();
         let began = Instant::now();
         let mut responses = timeout(SILENCE, self.client.watch(requests)).await??.into_inner();
         loop {
             let message = timeout(SILENCE, responses.message()).await??.ok_or(SyncError::Ended)?;
-            match step(self.position(), message)? {
+            match step(self.replica.position(), message)? {
                 Step::StartOver(from) => {
                     info!(sequence = from.sequence.0, epoch = ?from.epoch, "starting over");
                     self.replica.start_over(from, &*self.random).await?;
@@ -108,24 +126,23 @@ impl Sync {
             }
         }
     }
+}
 
-    /// Where the instance stands, as far as that can be built upon.
-    fn position(&self) -> Option<Position> {
-        self.replica.position().filter(|_| self.trusted)
-    }
-
-    /// Hello, then the position whenever it has become durable. What has not been said yet when the next
-    /// one comes is left out.
-    async fn requests(&self) -> Result<impl Stream<Item = WatchRequest> + Send + use<>, StoreError> {
-        // A position in Hello counts as applied, so it must be durable first.
-        let durable = self.replica.settled().await?;
-        let position = self.position().map(Into::into);
-        let hello = Message::Hello(Hello { instance: self.instance.to_string(), position });
-        let applied = |durable: Durable| {
-            durable.map(|(_, sequence)| Message::Applied(Applied { sequence: sequence.0 }))
-        };
-        Ok(tokio_stream::once(hello)
-            .chain(WatchStream::from_changes(durable).filter_map(applied))
-            .map(|message| WatchRequest { message: Some(message) }))
+/// Hello, then the position whenever it has become durable. What has not been said yet when the next one comes
+/// is left out.
+async fn speak(
+    hello: Message,
+    mut durable: watch::Receiver<Durable>,
+    requests: mpsc::Sender<WatchRequest>,
+) -> Result<Infallible, SyncError> {
+    let mut next = Some(hello);
+    loop {
+        if let Some(message) = next.take() {
+            let request = WatchRequest { message: Some(message) };
+            requests.send(request).await.map_err(|_| SyncError::Ended)?;
+        }
+        durable.changed().await.map_err(|_| SyncError::Ended)?;
+        let applied = *durable.borrow_and_update();
+        next = applied.map(|(_, sequence)| Message::Applied(Applied { sequence: sequence.0 }));
     }
 }

@@ -223,6 +223,12 @@ impl WatchStream {
             }
         }
     }
+
+    /// Waits until the instance says nothing more on this stream.
+    pub(crate) async fn ended(&mut self) {
+        let ended = async { while let Some(Ok(_)) = self.requests.next().await {} };
+        timeout(SOON, ended).await.expect("the instance goes on speaking on a stream that it has given up");
+    }
 }
 
 // === impl Log ===

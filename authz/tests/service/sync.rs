@@ -204,4 +204,5 @@ async fn a_silent_stream_is_dropped_and_opened_again() {
     let stream = tokio::time::timeout(SOON, world.control.accept()).await.unwrap();
     assert_eq!(stream.hello.position, Some(world.stream.log.0.into()));
     assert_eq!(world.service.serving().await, [true; 2]);
+    world.stream.ended().await;
 }

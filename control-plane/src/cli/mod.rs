@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use portcullis_control_plane::config::Problems;
 
 /// Portcullis's control plane: the OAuth surface of MCP servers behind Envoy.
 #[derive(Debug, Parser)]
@@ -169,7 +170,9 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("portcullis-control-plane: {error}");
+            // Problems of a configuration begin with the file and line, as editors like it.
+            let program = if error.is::<Problems>() { "" } else { "portcullis-control-plane: " };
+            eprintln!("{program}{error}");
             ExitCode::FAILURE
         }
     }

@@ -124,8 +124,9 @@ impl Admin for AdminService {
             0 => DEFAULT_WAIT,
             wait => Duration::from_millis(wait.into()).min(MAX_WAIT),
         };
+        let audience = self.app.instances.audience();
         let entry = self.app.revoke(scope, "operator").await.map_err(|error| unavailable(&error))?;
-        let reached = self.app.instances.reached(entry.sequence, patience).await;
+        let reached = self.app.instances.reached(entry.sequence, audience, patience).await;
         Ok(Response::new(v1::RevokeResponse {
             sequence: entry.sequence.0,
             instances: count(reached.applied + reached.lagging.len()),
