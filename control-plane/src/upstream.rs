@@ -84,6 +84,15 @@ impl Default for Upstreams {
 
 /// The grant with a credential that is good at `now`, refreshed where it is about to expire.
 pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Freshness, StoreError> {
+    freshen_within(PATIENCE, app, grant, now).await
+}
+
+async fn freshen_within(
+    patience: Duration,
+    app: &Arc<App>,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<Freshness, StoreError> {
     let expires_at = grant.upstream.credential_expires_at;
     let expired = expires_at.is_some_and(|at| at <= now);
     let expires_soon = expires_at.is_some_and(|at| at <= now.after(AHEAD));
@@ -93,7 +102,7 @@ pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Fre
     // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must not
     // be lost, and nobody may show it the same refresh token a second time.
     let task = tokio::spawn(renew(app.clone(), grant.clone()));
-    let outcome = match timeout(PATIENCE, task).await {
+    let outcome = match timeout(patience, task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) | Err(_) => Outcome::Failed,
     };

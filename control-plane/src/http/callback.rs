@@ -101,7 +101,8 @@ async fn log_in(
     pending: &Pending,
 ) -> Result<Token<token::Code>, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
-    let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
+    let identified =
+        timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
     let (identity, tokens) = identified?;
     grant(app, pending, identity, &tokens).await
 }

@@ -172,7 +172,7 @@ fn configuration(servers: &[(&str, &str)], directory: &Path) -> Config {
     }
     text.push_str("servers:\n");
     for (name, url) in servers {
-        text.push_str(&format!("  {name}: {{ url: '{url}', upstream: 'http://127.0.0.1:9/', provider: corp }}\n"));
+        text += &format!("  {name}: {{ url: '{url}', upstream: 'http://127.0.0.1:9/', provider: corp }}\n");
     }
     config::parse(&text, &directory.join("portcullis.yaml"), &|_| None).unwrap()
 }

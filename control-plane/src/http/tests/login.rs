@@ -163,7 +163,8 @@ impl World {
 
     /// Sends a form, authenticated as the client registered.
     pub(crate) async fn post_as(&self, client: &Client, uri: &str, form: &[(&str, &str)]) -> Answer {
-        let mut request = Request::post(uri).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let mut request =
+            Request::post(uri).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let mut form = form.to_vec();
         let secret = client.secret.as_deref().unwrap_or_default();
         if client.method == "client_secret_basic" {

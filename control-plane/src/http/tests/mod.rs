@@ -7,4 +7,16 @@ pub(crate) mod harness;
 pub(crate) mod login;
 pub(crate) mod provider;
 
+mod authorize;
+mod browser;
+mod callback;
+mod consent;
+mod issuers;
+mod metadata;
+mod page;
+mod refresh;
+mod register;
+mod revoke;
+mod router;
 mod story;
+mod token;

@@ -100,6 +100,11 @@ impl Scripted {
         self.exchanges.borrow().clone()
     }
 
+    /// To wait for one.
+    pub(crate) fn watch_exchanges(&self) -> watch::Receiver<Vec<Exchange>> {
+        self.exchanges.subscribe()
+    }
+
     /// The refresh tokens that it has been shown.
     pub(crate) fn refreshes(&self) -> Vec<String> {
         self.refreshes.borrow().clone()

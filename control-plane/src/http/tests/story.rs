@@ -110,7 +110,8 @@ async fn t18_no_secret_is_in_any_log_and_no_provider_secret_in_any_answer() {
     world.callback(&page.browser, &[("state", &second), ("code", "s3cr3t-code")]).await;
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for event in ["client registered", "approved", "logged in", "code redeemed", "came again", "login failed"] {
+    for event in ["client registered", "approved", "logged in", "code redeemed", "came again", "login failed"]
+    {
         assert!(log.contains(event), "the log has no {event:?}: {log}");
     }
     let cookie = page.browser.0.unwrap();
