@@ -99,8 +99,8 @@ async fn freshen_within(
     if !expires_soon || (!expired && grant.upstream.refresh_token.is_none()) {
         return Ok(Freshness::Good(Box::new(grant)));
     }
-    // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must not
-    // be lost, and nobody may show it the same refresh token a second time.
+    // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must
+    // not be lost, and nobody may show it the same refresh token a second time.
     let task = tokio::spawn(renew(app.clone(), grant.clone()));
     let outcome = match timeout(patience, task).await {
         Ok(Ok(outcome)) => outcome,

@@ -29,8 +29,7 @@ use crate::provider::{Identity, Login, ProviderError, ProviderTokens};
 use crate::store::{Granted, StoreError};
 use crate::upstream;
 
-/// How long the provider may take for all that it is asked: long before the browser, or the edge, gives up, so
-/// that there is a page.
+/// How long the provider may take for all that it is asked. The edge waits 30 s: before that there is a page.
 const PROVIDER_DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Error)]

@@ -70,8 +70,8 @@ pub fn page(status: StatusCode, template: &impl Template) -> Response {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
-    // No Cross-Origin-Opener-Policy: clients open these pages in pop-ups, and their own page at the end of the
-    // login must still reach its opener.
+    // No Cross-Origin-Opener-Policy: clients open these pages in pop-ups, and their own page at the end of
+    // the login must still reach its opener.
     let headers: [(HeaderName, HeaderValue); 5] = [
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -57,7 +57,7 @@ pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-/// The pairs of `base`, but those of `changes` in the place of their namesakes; an empty value leaves one out.
+/// The pairs of `base`, with those of `changes` in their namesakes' place; an empty value leaves one out.
 fn changed<'a>(base: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let kept = base.iter().filter(|(name, _)| !changes.iter().any(|(other, _)| other == name));
     kept.chain(changes).filter(|(_, value)| !value.is_empty()).copied().collect()
