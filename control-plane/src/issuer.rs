@@ -38,8 +38,9 @@ impl Issuer {
         format!("{}{path}", self.identifier)
     }
 
-    /// The server whose URL has this path.
+    /// The server whose URL has this path. A slash at its end does not matter.
     pub fn resource_at(&self, path: &str) -> Option<&Resource> {
+        let path = path.strip_suffix('/').unwrap_or(path);
         self.resources.iter().find(|resource| resource.url.path() == path)
     }
 
@@ -88,11 +89,6 @@ impl Issuers {
             (None, [only]) => Some(only.clone()),
             (None, _) => None,
         }
-    }
-
-    /// The issuer of a server.
-    pub fn of(&self, server: &ServerName) -> Option<Arc<Issuer>> {
-        self.all.iter().find(|issuer| issuer.has(server)).cloned()
     }
 
     /// The origins: no client's redirect URI may be on one.

@@ -45,7 +45,7 @@ pub struct OutcomeLabel {
 pub struct TokenLabels {
     /// `authorization_code`, `refresh_token`, or `unknown`.
     pub grant_type: &'static str,
-    /// `issued`, `repeated`, or the OAuth error.
+    /// `issued`, or the OAuth error.
     pub outcome: &'static str,
 }
 

@@ -14,6 +14,7 @@ use portcullis_proto::v1;
 use prost::Message;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -25,6 +26,9 @@ use crate::store::StoreError;
 
 /// A credential that has less than this left is refreshed when it is asked for. Authz asks a minute ahead.
 const AHEAD: Duration = Duration::from_secs(75);
+/// How long a refresh is waited for. Authz waits 800 ms for us: it had better hear of a credential that is
+/// still good, or that there is none yet. The refresh goes on.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a refresh's outcome stands, and so how long a failed one is not tried again.
 const OUTCOME_STANDS: Duration = Duration::from_secs(5);
 
@@ -64,6 +68,8 @@ enum RefreshError {
     Open(#[from] OpenError),
     #[error("the server or provider is not configured any more")]
     NotConfigured,
+    #[error("there is no refresh token")]
+    NoRefreshToken,
     #[error("the grant was refreshed elsewhere, or revoked")]
     Overtaken,
 }
@@ -78,23 +84,27 @@ impl Default for Upstreams {
 
 /// The grant with a credential that is good at `now`, refreshed where it is about to expire.
 pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Freshness, StoreError> {
-    let Some(expires_at) = grant.upstream.credential_expires_at else {
-        return Ok(Freshness::Good(Box::new(grant)));
-    };
-    if now.after(AHEAD) < expires_at {
+    freshen_within(PATIENCE, app, grant, now).await
+}
+
+async fn freshen_within(
+    patience: Duration,
+    app: &Arc<App>,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<Freshness, StoreError> {
+    let expires_at = grant.upstream.credential_expires_at;
+    let expired = expires_at.is_some_and(|at| at <= now);
+    let expires_soon = expires_at.is_some_and(|at| at <= now.after(AHEAD));
+    if !expires_soon || (!expired && grant.upstream.refresh_token.is_none()) {
         return Ok(Freshness::Good(Box::new(grant)));
     }
-    let expired = expires_at <= now;
-    let outcome = if grant.upstream.refresh_token.is_some() {
-        let key = (grant.id.clone(), grant.upstream.version);
-        let (task_app, task_grant) = (app.clone(), grant.clone());
-        // A task of its own: whoever asks may go away, the provider's answer must not be lost.
-        app.upstreams.0.get_with(key, async move { spawn_refresh(task_app, task_grant).await }).await
-    } else if expired {
-        end(app, &grant, "the credential has expired and there is no refresh token").await?;
-        Outcome::Dead
-    } else {
-        Outcome::Failed
+    // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must
+    // not be lost, and nobody may show it the same refresh token a second time.
+    let task = tokio::spawn(renew(app.clone(), grant.clone()));
+    let outcome = match timeout(patience, task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) | Err(_) => Outcome::Failed,
     };
     Ok(match outcome {
         Outcome::Refreshed => match app.store.live_grant(&grant.id).await? {
@@ -107,41 +117,46 @@ pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Fre
     })
 }
 
-async fn spawn_refresh(app: Arc<App>, grant: Grant) -> Outcome {
-    let task = tokio::spawn(async move {
-        let (outcome, label) = match refresh(&app, &grant).await {
-            Ok(()) | Err(RefreshError::Overtaken) => (Outcome::Refreshed, "refreshed"),
-            Err(RefreshError::Provider(ProviderError::InvalidGrant)) => {
-                match end(&app, &grant, "the provider answered invalid_grant").await {
-                    Ok(()) => (Outcome::Dead, "invalid_grant"),
-                    Err(error) => {
-                        tracing::error!(grant = %grant.id, %error, "a dead grant could not be revoked");
-                        (Outcome::Failed, "failed")
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(grant = %grant.id, provider = %grant.provider, %error, "provider refresh failed");
-                (Outcome::Failed, "failed")
-            }
-        };
-        Metrics::count(&app.metrics.provider_refreshes, label);
-        outcome
-    });
-    task.await.unwrap_or(Outcome::Failed)
+/// Refreshes this version of the grant's credential, once: whoever comes meanwhile gets the same outcome.
+async fn renew(app: Arc<App>, grant: Grant) -> Outcome {
+    let key = (grant.id.clone(), grant.upstream.version);
+    app.upstreams.0.get_with(key, attempt(&app, &grant)).await
+}
+
+async fn attempt(app: &App, grant: &Grant) -> Outcome {
+    let (outcome, label) = match refresh(app, grant).await {
+        Ok(()) | Err(RefreshError::Overtaken) => (Outcome::Refreshed, "refreshed"),
+        Err(RefreshError::Provider(ProviderError::InvalidGrant)) => {
+            (end(app, grant, "the provider answered invalid_grant").await, "invalid_grant")
+        }
+        Err(RefreshError::NoRefreshToken) => {
+            (end(app, grant, "the credential has expired and there is no refresh token").await, "expired")
+        }
+        Err(error) => {
+            tracing::warn!(grant = %grant.id, provider = %grant.provider, %error, "provider refresh failed");
+            (Outcome::Failed, "failed")
+        }
+    };
+    Metrics::count(&app.metrics.provider_refreshes, label);
+    outcome
 }
 
 async fn refresh(app: &App, grant: &Grant) -> Result<(), RefreshError> {
+    let replaces = grant.upstream.version;
+    // Whoever read the grant a while ago may come after the refresh: its refresh token may be used up.
+    let current = app.store.live_grant(&grant.id).await?;
+    if current.is_none_or(|current| current.upstream.version != replaces) {
+        return Err(RefreshError::Overtaken);
+    }
+    let sealed = grant.upstream.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
     let (server, _) = app.server(&grant.server).ok_or(RefreshError::NotConfigured)?;
     let provider = app.providers.get(&grant.provider).ok_or(RefreshError::NotConfigured)?;
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
-    let sealed = grant.upstream.refresh_token.as_ref().ok_or(OpenError)?;
     let refresh_token = data_key.open(&grant.id, Field::ProviderRefreshToken, sealed)?;
     let refresh_token = SecretString::from(std::str::from_utf8(&refresh_token).map_err(|_| OpenError)?);
     let tokens = provider.refresh(&refresh_token, app.now()).await?;
     // Many providers send no new refresh token: then the old one stays good.
     let tokens = ProviderTokens { refresh_token: tokens.refresh_token.or(Some(refresh_token)), ..tokens };
-    let replaces = grant.upstream.version;
     let upstream = seal(app.random.as_ref(), &data_key, &grant.id, server.credential, &tokens, replaces + 1);
     if app.store.update_upstream(&grant.id, replaces, upstream).await? {
         tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
@@ -151,8 +166,15 @@ async fn refresh(app: &App, grant: &Grant) -> Result<(), RefreshError> {
     }
 }
 
-async fn end(app: &App, grant: &Grant, why: &'static str) -> Result<(), StoreError> {
-    app.revoke(Scope::Grant(grant.id.clone()), why).await.map(|_| ())
+/// Revokes the grant: only a new login helps.
+async fn end(app: &App, grant: &Grant, why: &'static str) -> Outcome {
+    match app.revoke(Scope::Grant(grant.id.clone()), why).await {
+        Ok(_) => Outcome::Dead,
+        Err(error) => {
+            tracing::error!(grant = %grant.id, %error, "a dead grant could not be revoked");
+            Outcome::Failed
+        }
+    }
 }
 
 /// Seals what a provider gave, in the form in which the MCP server is to get it.
@@ -181,3 +203,6 @@ pub fn seal(
         version,
     }
 }
+
+#[cfg(test)]
+mod tests;

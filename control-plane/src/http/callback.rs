@@ -1,6 +1,7 @@
 //! `GET /callback`: the provider's answer (RFC 6749 section 4.1.2).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -10,6 +11,7 @@ use portcullis_proto::seal::SealingKey;
 use portcullis_proto::token::{self, Token};
 use secrecy::SecretString;
 use thiserror::Error;
+use tokio::time::timeout;
 
 use super::authorize::{error_url, see_other};
 use super::browser::Browser;
@@ -26,6 +28,9 @@ use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::provider::{Identity, Login, ProviderError, ProviderTokens};
 use crate::store::{Granted, StoreError};
 use crate::upstream;
+
+/// How long the provider may take for all that it is asked. The edge waits 30 s: before that there is a page.
+const PROVIDER_DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Error)]
 enum LoginError {
@@ -94,6 +99,19 @@ async fn log_in(
     params: &Params,
     pending: &Pending,
 ) -> Result<Token<token::Code>, LoginError> {
+    let late = |_| ProviderError::Unreachable("no answer in time".into());
+    let identified =
+        timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
+    let (identity, tokens) = identified?;
+    grant(app, pending, identity, &tokens).await
+}
+
+async fn identify(
+    app: &App,
+    issuer: &Issuer,
+    params: &Params,
+    pending: &Pending,
+) -> Result<(Identity, ProviderTokens), LoginError> {
     let provider = app.providers.get(&pending.provider).ok_or(LoginError::NotConfigured)?;
     // Before anything else: an answer from another provider must not even be believed an error (RFC 9207).
     provider.check_issuer(params.get("iss")).await?;
@@ -109,8 +127,7 @@ async fn log_in(
         verifier: &pending.verifier,
         scopes: &scopes,
     };
-    let (identity, tokens) = provider.exchange(&code, &login, app.now()).await?;
-    grant(app, pending, identity, &tokens).await
+    Ok(provider.exchange(&code, &login, app.now()).await?)
 }
 
 async fn grant(

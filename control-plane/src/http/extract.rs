@@ -25,6 +25,10 @@ pub struct AtIssuer(pub Arc<Issuer>);
 #[derive(Debug)]
 pub struct Form(pub Params);
 
+/// A JSON body, as it came.
+#[derive(Debug)]
+pub struct JsonBody(pub Bytes);
+
 impl FromRequestParts<Arc<App>> for AtIssuer {
     type Rejection = Response;
 
@@ -40,19 +44,44 @@ impl FromRequest<Arc<App>> for Form {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
-        let refuse =
-            |description| Failure(OAuthError::new(ErrorCode::InvalidRequest, description)).into_response();
-        if !is_media_type(request.headers(), "application/x-www-form-urlencoded") {
-            return Err(refuse("Content-Type must be application/x-www-form-urlencoded"));
-        }
-        let body = Bytes::from_request(request, app).await.map_err(IntoResponse::into_response)?;
-        let text = std::str::from_utf8(&body).map_err(|_| refuse("the body is not UTF-8"))?;
+        let code = ErrorCode::InvalidRequest;
+        let body = body(request, app, "application/x-www-form-urlencoded", code).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| refuse(code, "the body is not UTF-8"))?;
         Params::parse(text).map(Self).map_err(|error| Failure(error.into()).into_response())
     }
 }
 
+impl FromRequest<Arc<App>> for JsonBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        body(request, app, "application/json", ErrorCode::InvalidClientMetadata).await.map(Self)
+    }
+}
+
+/// The body, where it is of this media type and not too long.
+async fn body(
+    request: Request,
+    app: &Arc<App>,
+    media_type: &str,
+    code: ErrorCode,
+) -> Result<Bytes, Response> {
+    if !is_media_type(request.headers(), media_type) {
+        return Err(refuse(code, &format!("Content-Type must be {media_type}")));
+    }
+    Bytes::from_request(request, app).await.map_err(|rejection| {
+        let mut response = refuse(code, "the body is too long, or was cut off");
+        *response.status_mut() = rejection.status();
+        response
+    })
+}
+
+fn refuse(code: ErrorCode, description: &str) -> Response {
+    Failure(OAuthError::new(code, description)).into_response()
+}
+
 /// Whether the body is said to be of this type, whatever its parameters.
-pub fn is_media_type(headers: &HeaderMap, wanted: &str) -> bool {
+fn is_media_type(headers: &HeaderMap, wanted: &str) -> bool {
     single(headers, header::CONTENT_TYPE.as_str()).is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case(wanted)

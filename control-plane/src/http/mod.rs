@@ -14,3 +14,6 @@ pub mod respond;
 pub mod revoke;
 pub mod router;
 pub mod token;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::extract::{AtIssuer, is_media_type};
+use super::extract::{AtIssuer, JsonBody};
 use super::respond::{Failure, json_bytes};
 use crate::app::App;
 use crate::oauth::error::{ErrorCode, OAuthError};
@@ -20,16 +19,8 @@ use crate::store::Registered;
 pub async fn register(
     State(app): State<Arc<App>>,
     AtIssuer(_): AtIssuer,
-    headers: HeaderMap,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
-    if !is_media_type(&headers, "application/json") {
-        return Err(OAuthError::new(
-            ErrorCode::InvalidClientMetadata,
-            "Content-Type must be application/json",
-        )
-        .into());
-    }
     let registration = Registration::parse(&body, app.issuers.origins()).map_err(OAuthError::from)?;
     let now = app.now();
     let unused_until = now.after(app.config.lifetimes.unused_client);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
@@ -18,8 +19,8 @@ use crate::app::App;
 
 /// Largest request body, in bytes. The edge has the same bound.
 const MAX_BODY: usize = 64 * 1024;
-/// Longest time for an answer: a provider has 10 s for each of its two or three.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time for an answer. The edge waits 30 s; what asks a provider has a shorter bound of its own.
+const DEADLINE: Duration = Duration::from_secs(25);
 
 /// The OAuth surface.
 pub fn router(app: Arc<App>) -> Router {
@@ -35,20 +36,31 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/register", post(register::register))
         .route("/token", post(token::token))
         .route("/revoke", post(revoke::revoke))
-        .fallback(metadata::appended)
-        .layer(cors());
+        .fallback(metadata::appended);
     let pages = Router::new()
         .route("/authorize", get(authorize::authorize))
         .route("/consent", post(consent::consent))
-        .route("/callback", get(callback::callback))
+        .route("/callback", get(callback::callback).head(only_get))
         .route("/assets/portcullis.css", get(page::stylesheet));
-    open_to_scripts
-        .merge(pages)
+    // CORS around the bounds: a script must be able to read that one was reached.
+    bounded(open_to_scripts)
+        .layer(cors())
+        .merge(bounded(pages))
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_failure(()))
+        .with_state(app)
+}
+
+/// A bound to each request's size and time. A panic ends one request and no more.
+fn bounded(router: Router<Arc<App>>) -> Router<Arc<App>> {
+    router
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
         .layer(CatchPanicLayer::new())
-        .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_failure(()))
-        .with_state(app)
+}
+
+/// For what a HEAD, which promises to change nothing, would use up.
+async fn only_get() -> impl IntoResponse {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")])
 }
 
 fn cors() -> CorsLayer {

@@ -88,11 +88,6 @@ impl RedirectUri {
         &self.0
     }
 
-    /// Whether it leads to a program on the user's own machine.
-    pub fn is_loopback(&self) -> bool {
-        loopback_parts(&self.0).is_some()
-    }
-
     /// Whether a request may name `requested`: the same text, or for http on loopback the same but for
     /// the port (RFC 8252 section 7.3).
     fn admits(&self, requested: &str) -> bool {
@@ -107,14 +102,15 @@ impl RedirectTarget {
     /// The request's `redirect_uri`, where one of the registered ones admits it.
     pub fn choose(registered: &[RedirectUri], requested: &str, own: &[Origin]) -> Option<Self> {
         let admitted = registered.iter().any(|uri| uri.admits(requested));
-        // Parsed once more: a loopback URI with another port has not been seen at registration.
+        // Judged once more: a loopback URI with another port has not been seen at registration, and what was
+        // registered long ago may not be allowed any more.
         (admitted && RedirectUri::parse(requested, own).is_ok()).then(|| Self(requested.to_owned()))
     }
 
     /// What a request without `redirect_uri` means: the one that is registered (RFC 6749 section 3.1.2.3).
-    pub fn only(registered: &[RedirectUri]) -> Option<Self> {
+    pub fn only(registered: &[RedirectUri], own: &[Origin]) -> Option<Self> {
         match registered {
-            [uri] => Some(Self(uri.0.clone())),
+            [uri] => Self::choose(registered, &uri.0, own),
             _ => None,
         }
     }

@@ -33,7 +33,7 @@ pub fn target(params: &Params, client: &Client, own: &[Origin]) -> Result<Redire
         Some(requested) => {
             RedirectTarget::choose(&client.redirect_uris, requested, own).ok_or(Unaddressed::NotRegistered)
         }
-        None => RedirectTarget::only(&client.redirect_uris).ok_or(Unaddressed::Missing),
+        None => RedirectTarget::only(&client.redirect_uris, own).ok_or(Unaddressed::Missing),
     }
 }
 

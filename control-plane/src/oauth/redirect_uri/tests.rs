@@ -117,8 +117,9 @@ fn parameters_are_added_to_what_is_there() {
 
 #[test]
 fn without_redirect_uri_the_only_one_is_meant() {
-    assert!(RedirectTarget::only(&registered(&["https://a.example/cb"])).is_some());
-    assert!(RedirectTarget::only(&registered(&["https://a.example/cb", "https://b.example/cb"])).is_none());
+    let only = |texts| RedirectTarget::only(&registered(texts), &own());
+    assert!(only(&["https://a.example/cb"]).is_some());
+    assert!(only(&["https://a.example/cb", "https://b.example/cb"]).is_none());
 }
 
 proptest! {

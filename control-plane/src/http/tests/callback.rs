@@ -1,0 +1,181 @@
+use std::time::Duration;
+
+use axum::http::Request;
+
+use super::answer::{Answer, param};
+use super::harness::{ISSUER, World};
+use super::login::{Browser, Client, Page, REDIRECT, public, query};
+use super::provider::{IDP, unreachable};
+use crate::provider::ProviderError;
+
+/// A login that has come as far as the provider.
+struct Begun {
+    world: World,
+    client: Client,
+    page: Page,
+    state: String,
+}
+
+async fn begun(world: World) -> Begun {
+    let client = world.register(public()).await;
+    let page = world.authorize(&client, &[]).await;
+    let state = param(&world.approve(&page).await, "state");
+    Begun { world, client, page, state }
+}
+
+impl Begun {
+    async fn back(&self, browser: &Browser) -> Answer {
+        self.back_with(browser, &[("code", "s3cr3t-code")]).await
+    }
+
+    async fn back_with(&self, browser: &Browser, params: &[(&str, &str)]) -> Answer {
+        let params: Vec<_> =
+            [("state", self.state.as_str())].into_iter().chain(params.iter().copied()).collect();
+        self.world.callback(browser, &params).await
+    }
+
+    /// A page that leads back to the client with this error; nothing half-made stays, and the login is over.
+    async fn assert_over(&self, answer: &Answer, status: u16, error: &str) {
+        assert!(answer.is_page(status), "{answer:#?}");
+        assert!(answer.body.contains("Back to Story"), "{answer:#?}");
+        let back = answer.button();
+        assert!(back.as_str().starts_with(REDIRECT));
+        assert_eq!((param(&back, "error").as_str(), param(&back, "code").as_str()), (error, ""));
+        assert_eq!(
+            (param(&back, "iss").as_str(), param(&back, "state").as_str()),
+            (ISSUER, "the client's state")
+        );
+        assert!(self.back(&self.page.browser).await.is_page(403));
+        assert_eq!(self.world.count_rows().await, 1, "the client, and no more");
+    }
+}
+
+#[tokio::test]
+async fn t09_another_browser_is_refused_and_the_approver_can_still_finish() {
+    let login = begun(World::new()).await;
+    let victim = login.world.authorize(&login.client, &[]).await.browser;
+    assert!(login.back(&victim).await.is_page(403));
+    assert!(login.back(&Browser::default()).await.is_page(403));
+    assert!(login.back_with(&victim, &[("error", "access_denied")]).await.is_page(403));
+    assert_eq!(login.world.provider.exchanges().len(), 0);
+    let back = login.back(&login.page.browser).await.redirect();
+    assert_eq!(param(&back, "iss"), ISSUER);
+    assert!(param(&back, "code").starts_with("pcl_ac_"));
+}
+
+#[tokio::test]
+async fn t09_state_is_good_once() {
+    let login = begun(World::new()).await;
+    let browser = &login.page.browser;
+    let (one, other) = tokio::join!(login.back(browser), login.back(browser));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 403]);
+    assert!(login.back(browser).await.is_page(403));
+    assert_eq!(login.world.provider.exchanges().len(), 1);
+}
+
+#[tokio::test]
+async fn t09_state_is_good_for_ten_minutes() {
+    let login = begun(World::new()).await;
+    login.world.clock.advance(Duration::from_millis(10 * 60 * 1000 - 1));
+    login.back(&login.page.browser).await.redirect();
+    let late = begun(World::new()).await;
+    late.world.clock.advance(Duration::from_mins(10));
+    assert!(late.back(&late.page.browser).await.is_page(403));
+}
+
+#[tokio::test]
+async fn t07_t15_made_up_and_malformed_answers_are_refused() {
+    let login = begun(World::new()).await;
+    for bad in ["", "code=x", "state=&code=x", "state=made-up&code=x", "state=%ff&code=x"] {
+        let request = Request::get(format!("/callback?{bad}"));
+        assert!(login.world.send(login.page.browser.with(request), "").await.is_page(403), "{bad}");
+    }
+    let twice = query(&[("state", &login.state), ("state", &login.state), ("code", "x")]);
+    let request = Request::get(format!("/callback?{twice}"));
+    assert!(login.world.send(login.page.browser.with(request), "").await.is_page(403));
+    // A HEAD promises to change nothing.
+    let uri = format!("/callback?{}", query(&[("state", &login.state), ("code", "s3cr3t-code")]));
+    let head = login.world.send(login.page.browser.with(Request::head(uri)), "").await;
+    assert_eq!((head.status, head.header("allow")), (405, "GET"));
+    login.back(&login.page.browser).await.redirect();
+}
+
+#[tokio::test]
+async fn t13_the_providers_no_goes_to_the_client() {
+    let login = begun(World::new()).await;
+    let answer = login.back_with(&login.page.browser, &[("error", "access_denied"), ("iss", IDP)]).await;
+    let back = answer.redirect();
+    assert_eq!(param(&back, "error"), "access_denied");
+    assert_eq!(param(&back, "iss"), ISSUER);
+    assert_eq!(param(&back, "state"), "the client's state");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(login.world.count_rows().await, 1, "the client, and no more");
+}
+
+#[tokio::test]
+async fn t18_what_else_the_provider_says_is_not_passed_on() {
+    for params in [
+        &[("error", "server_error"), ("error_description", "s3cr3t-internals")][..],
+        &[("error", "<script>s3cr3t</script>")],
+        &[("error", "access_denied"), ("iss", "https://evil.example")],
+        &[],
+    ] {
+        let login = begun(World::new()).await;
+        let answer = login.back_with(&login.page.browser, params).await;
+        assert!(!format!("{answer:?}").contains("s3cr3t"), "{answer:#?}");
+        login.assert_over(&answer, 502, "server_error").await;
+    }
+}
+
+#[tokio::test]
+async fn t13_a_code_with_another_providers_iss_is_not_exchanged() {
+    let login = begun(World::new()).await;
+    let params = [("code", "s3cr3t-code"), ("iss", "https://evil.example")];
+    let answer = login.back_with(&login.page.browser, &params).await;
+    assert_eq!(login.world.provider.exchanges().len(), 0);
+    login.assert_over(&answer, 502, "server_error").await;
+}
+
+#[tokio::test]
+async fn t35_a_provider_that_is_down_or_refuses_gets_a_page_and_nothing_stays() {
+    for (error, code) in [
+        (unreachable(), "temporarily_unavailable"),
+        (ProviderError::InvalidGrant, "server_error"),
+        (ProviderError::Malformed("no JSON".into()), "server_error"),
+        (ProviderError::IdToken("expired".into()), "server_error"),
+    ] {
+        let login = begun(World::new()).await;
+        login.world.provider.answers(|script| script.exchange = Err(error));
+        let answer = login.back(&login.page.browser).await;
+        login.assert_over(&answer, 502, code).await;
+    }
+}
+
+#[tokio::test]
+async fn t35_a_provider_that_never_answers_gets_a_page_before_the_edge_gives_up() {
+    let login = begun(World::new()).await;
+    login.world.provider.hold();
+    let mut exchanges = login.world.provider.watch_exchanges();
+    // The store is a thread of its own, so time stands still only once the provider has been asked.
+    let stop_time = async {
+        exchanges.wait_for(|exchanges| !exchanges.is_empty()).await.unwrap();
+        tokio::time::pause();
+        tokio::time::Instant::now()
+    };
+    let (answer, began) = tokio::join!(login.back(&login.page.browser), stop_time);
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    tokio::time::resume();
+    login.assert_over(&answer, 502, "temporarily_unavailable").await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_forgotten_meanwhile_gets_nothing() {
+    let world = World::with(|config| config.lifetimes.unused_client = Duration::from_mins(5));
+    let login = begun(world).await;
+    login.world.clock.advance(Duration::from_mins(5));
+    let answer = login.back(&login.page.browser).await;
+    assert!(answer.is_page(502), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "server_error");
+}

@@ -1,0 +1,190 @@
+//! A control plane, and those who talk to it: clients, browsers, the provider.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::digest;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::request::Builder;
+use axum::http::{Request, header};
+use portcullis_proto::ids::{ProviderName, Sequence};
+use portcullis_proto::random::Random;
+use portcullis_proto::time::{Clock, ManualClock, Timestamp};
+use portcullis_proto::token::{Access, Presented};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use super::answer::Answer;
+use super::provider::Scripted;
+use crate::app::{App, Parts};
+use crate::config::{self, Config};
+use crate::http::router::router;
+use crate::keys::MasterKeys;
+use crate::oauth::grant::{AccessToken, Grant};
+use crate::provider::Provider;
+use crate::store::sled::SledStore;
+
+/// The issuer of most tests.
+pub(crate) const ISSUER: &str = "http://localhost:10000";
+/// Its only MCP server.
+pub(crate) const DEMO: &str = "http://localhost:10000/demo/mcp";
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) provider: Arc<Scripted>,
+    pub(crate) random: Arc<Repeatable>,
+    /// Sent with every request, whoever makes it.
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+    /// Everything that anybody was answered.
+    pub(crate) transcript: Mutex<Vec<String>>,
+    router: Router,
+    setup: Setup,
+    directory: TempDir,
+}
+
+/// What a world is made of.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    /// Names and URLs of the MCP servers.
+    pub(crate) servers: Vec<(&'static str, &'static str)>,
+    /// What differs from the configuration's defaults.
+    pub(crate) adjust: fn(&mut Config),
+}
+
+/// Bytes that look random, and are the same in every run.
+#[derive(Default)]
+pub(crate) struct Repeatable {
+    drawn: AtomicU64,
+    /// Stands for whatever may panic.
+    pub(crate) panics: AtomicBool,
+}
+
+// === impl World ===
+
+impl World {
+    /// One server, all defaults.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// One server, with other limits or lifetimes.
+    pub(crate) fn with(adjust: fn(&mut Config)) -> Self {
+        Self::of(Setup { servers: vec![("demo", DEMO)], adjust })
+    }
+
+    /// Other servers.
+    pub(crate) fn serving(servers: &[(&'static str, &'static str)]) -> Self {
+        Self::of(Setup { servers: servers.to_vec(), adjust: |_| {} })
+    }
+
+    fn of(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+        let (provider, random) = (Arc::<Scripted>::default(), Arc::<Repeatable>::default());
+        let app = start(&setup, directory.path(), &clock, &provider, &random);
+        let (headers, transcript, router) = (Vec::new(), Mutex::default(), router(app.clone()));
+        Self { app, clock, provider, random, headers, transcript, router, setup, directory }
+    }
+
+    /// The same after the process has ended and begun again.
+    pub(crate) fn restart(self) -> Self {
+        let Self { app, clock, provider, random, headers, transcript, router: old, setup, directory } = self;
+        drop((app, old));
+        let app = start(&setup, directory.path(), &clock, &provider, &random);
+        let router = router(app.clone());
+        Self { app, clock, provider, random, headers, transcript, router, setup, directory }
+    }
+
+    pub(crate) async fn send(&self, request: Builder, body: impl Into<Body>) -> Answer {
+        let mut request: Request<Body> = request.body(body.into()).unwrap();
+        for (name, value) in &self.headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap();
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+        self.transcript.lock().unwrap().push(format!("{answer:#?}"));
+        answer
+    }
+
+    pub(crate) async fn get(&self, uri: &str) -> Answer {
+        self.send(Request::get(uri), "").await
+    }
+
+    pub(crate) async fn post(&self, uri: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.send(Request::post(uri).header(header::CONTENT_TYPE, content_type), body).await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the store has of an access token, where that is good.
+    pub(crate) async fn access_token(&self, text: &str) -> Option<(AccessToken, Grant)> {
+        let id = Presented::<Access>::parse(text).unwrap().id();
+        self.app.store.access_token(&id, self.now()).await.unwrap()
+    }
+
+    /// How many revocations there have been.
+    pub(crate) fn revocations(&self) -> u64 {
+        let Sequence(count) = self.app.store.head().borrow().sequence;
+        count
+    }
+
+    /// How many rows the store has. It has none afterwards.
+    pub(crate) async fn count_rows(&self) -> usize {
+        let end_of_time = Timestamp::from_millis(u64::MAX);
+        self.app.store.sweep(end_of_time, 1000).await.unwrap()
+    }
+}
+
+fn start(
+    setup: &Setup,
+    directory: &Path,
+    clock: &Arc<ManualClock>,
+    provider: &Arc<Scripted>,
+    random: &Arc<Repeatable>,
+) -> Arc<App> {
+    let mut config = configuration(&setup.servers, directory);
+    (setup.adjust)(&mut config);
+    let corp: Arc<dyn Provider> = provider.clone();
+    App::new(Parts {
+        store: Arc::new(SledStore::open(&directory.join("store"), random.as_ref()).unwrap()),
+        keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
+        providers: [(ProviderName::new("corp"), corp)].into(),
+        clock: clock.clone(),
+        random: random.clone(),
+        config,
+    })
+}
+
+fn configuration(servers: &[(&str, &str)], directory: &Path) -> Config {
+    let mut text = String::from(
+        "providers:\n  corp:\n    { kind: oidc, issuer: https://idp.example.com, client_id: portcullis, \
+         client_secret: { value: s3cr3t-client }, scopes: [openid, email] }\n",
+    );
+    if servers.iter().any(|(_, url)| url.starts_with("https")) {
+        text.push_str("edge: { tls: { certificate: chain.pem, private_key: key.pem } }\n");
+    }
+    text.push_str("servers:\n");
+    for (name, url) in servers {
+        text += &format!("  {name}: {{ url: '{url}', upstream: 'http://127.0.0.1:9/', provider: corp }}\n");
+    }
+    config::parse(&text, &directory.join("portcullis.yaml"), &|_| None).unwrap()
+}
+
+// === impl Repeatable ===
+
+impl Random for Repeatable {
+    fn fill(&self, bytes: &mut [u8]) {
+        assert!(!self.panics.load(Ordering::SeqCst), "told to panic");
+        for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
+            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+            chunk.copy_from_slice(&digest::digest(&digest::SHA256, &drawn).as_ref()[..chunk.len()]);
+        }
+    }
+}
