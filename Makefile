@@ -49,7 +49,7 @@ envoy:
 	@for envoy in "$$PORTCULLIS_ENVOY" envoy; do \
 		if [ -n "$$envoy" ] && "$$envoy" --version 2>/dev/null | grep -q '/1\.40\.'; then exit 0; fi; \
 	done; \
-	$(MAKE) --no-print-directory $(TOOLS)/envoy
+	$(MAKE) --silent --no-print-directory $(TOOLS)/envoy
 
 # Chromium: $PORTCULLIS_CHROMIUM, or an installed one, or Debian's.
 chromium:
