@@ -169,7 +169,7 @@ fn code(grant: &Grant) -> Code {
     Code {
         grant: grant.id.clone(),
         client: grant.client.clone(),
-        redirect: RedirectTarget::only(&[redirect()]).expect("one redirect URI"),
+        redirect: RedirectTarget::only(&[redirect()], &[]).expect("one redirect URI"),
         server: grant.server.clone(),
         challenge: CodeChallenge::of("verifier"),
         expires_at: grant.expires_at,

@@ -105,6 +105,9 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
     }
     streams.close();
     streams.wait().await;
+    if tokio::time::timeout(GRACE, app.upstreams.finish()).await.is_err() {
+        tracing::warn!("stopping although a provider has not answered a refresh");
+    }
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use prost::Message;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -32,9 +33,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a refresh's outcome stands, and so how long a failed one is not tried again.
 const OUTCOME_STANDS: Duration = Duration::from_secs(5);
 
-/// Refreshes under way, and the latest outcomes. A grant's version counts its refreshes, so each of them is
-/// one key.
-pub struct Upstreams(Cache<(GrantId, u64), Outcome>);
+/// Refreshes under way, and the latest outcomes.
+pub struct Upstreams {
+    /// A grant's version counts its refreshes, so each of them is one key.
+    outcomes: Cache<(GrantId, u64), Outcome>,
+    tasks: TaskTracker,
+}
 
 /// What a refresh came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,18 @@ enum RefreshError {
 
 impl Default for Upstreams {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(100_000).time_to_live(OUTCOME_STANDS).build())
+        Self {
+            outcomes: Cache::builder().max_capacity(100_000).time_to_live(OUTCOME_STANDS).build(),
+            tasks: TaskTracker::new(),
+        }
+    }
+}
+
+impl Upstreams {
+    /// Waits for the refreshes under way: what a provider has given in place of an old token must not be lost.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 
@@ -101,7 +116,7 @@ async fn freshen_within(
     }
     // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must
     // not be lost, and nobody may show it the same refresh token a second time.
-    let task = tokio::spawn(renew(app.clone(), grant.clone()));
+    let task = app.upstreams.tasks.spawn(renew(app.clone(), grant.clone()));
     let outcome = match timeout(patience, task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) | Err(_) => Outcome::Failed,
@@ -120,7 +135,7 @@ async fn freshen_within(
 /// Refreshes this version of the grant's credential, once: whoever comes meanwhile gets the same outcome.
 async fn renew(app: Arc<App>, grant: Grant) -> Outcome {
     let key = (grant.id.clone(), grant.upstream.version);
-    app.upstreams.0.get_with(key, attempt(&app, &grant)).await
+    app.upstreams.outcomes.get_with(key, attempt(&app, &grant)).await
 }
 
 async fn attempt(app: &App, grant: &Grant) -> Outcome {

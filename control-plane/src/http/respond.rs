@@ -40,7 +40,7 @@ impl<E: Into<OAuthError>> From<E> for Failure {
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
-        Self::server_error()
+        Self::new(ErrorCode::TemporarilyUnavailable, "this service has a problem; try again later")
     }
 }
 

@@ -208,7 +208,7 @@ async fn t23_whoever_has_read_the_grant_before_a_refresh_does_not_repeat_it() {
     user.pass(59 * MINUTE);
     let stale = user.grant().await.unwrap();
     user.header().await;
-    user.world.app.upstreams.0.invalidate_all();
+    user.world.app.upstreams.outcomes.invalidate_all();
     let Freshness::Good(grant) = freshen(&user.world.app, stale, user.world.now()).await.unwrap() else {
         panic!("not good")
     };

@@ -92,7 +92,7 @@ pub(crate) async fn log_in(
         created_at: now,
         unused_until: None,
     };
-    let target = RedirectTarget::only(&client.redirect_uris).unwrap();
+    let target = RedirectTarget::only(&client.redirect_uris, &[]).unwrap();
     if store.client(&client.id, now).await.unwrap().is_none() {
         assert_eq!(store.register(client.clone(), 10_000).await.unwrap(), Registered::Done);
     }

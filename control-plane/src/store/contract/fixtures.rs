@@ -54,7 +54,7 @@ fn redirect_uri() -> RedirectUri {
 }
 
 fn redirect() -> RedirectTarget {
-    RedirectTarget::only(&[redirect_uri()]).unwrap()
+    RedirectTarget::only(&[redirect_uri()], &[]).unwrap()
 }
 
 pub(crate) fn pending(browser: &str) -> Pending {
