@@ -172,7 +172,9 @@ fn configuration(servers: &[(&str, &str)], directory: &Path) -> Config {
     }
     text.push_str("servers:\n");
     for (name, url) in servers {
-        text += &format!("  {name}: {{ url: '{url}', upstream: 'http://127.0.0.1:9/', provider: corp }}\n");
+        let server =
+            format!("  {name}: {{ url: '{url}', upstream: 'http://127.0.0.1:9/', provider: corp }}\n");
+        text.push_str(&server);
     }
     config::parse(&text, &directory.join("portcullis.yaml"), &|_| None).unwrap()
 }
