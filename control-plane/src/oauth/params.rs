@@ -7,7 +7,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-/// Most parameters that any request needs, and then some.
+/// Twice as many parameters as any request has use for.
 const MAX_PARAMS: usize = 50;
 
 /// Decoded parameters, each of them there once. Values may be secrets: they are not shown.
@@ -25,7 +25,7 @@ pub enum ParamsError {
     /// One that is required.
     #[error("the parameter {0} is missing")]
     Missing(&'static str),
-    /// More than [`MAX_PARAMS`].
+    /// More than any request needs.
     #[error("there are more than {MAX_PARAMS} parameters")]
     TooMany,
 }

@@ -47,7 +47,7 @@ pub enum MetadataError {
     /// Missing or empty.
     #[error("redirect_uris is missing or empty")]
     NoRedirectUri,
-    /// More than [`MAX_REDIRECT_URIS`].
+    /// More than any client needs.
     #[error("redirect_uris has more than {MAX_REDIRECT_URIS} members")]
     TooManyRedirectUris,
     /// One of them.
