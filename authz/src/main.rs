@@ -24,8 +24,16 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Whoever has written the configuration reads this: not as JSON.
+    let config = match config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("portcullis-authz: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     telemetry::init();
-    match serve(&arguments).await {
+    match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "giving up");
@@ -34,8 +42,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let config = config::load(&arguments.config)?;
+async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let listeners = bind(&config).await?;
     let shutdown = CancellationToken::new();
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
