@@ -13,7 +13,7 @@ use super::fixtures::{
     GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id, upstream,
 };
 use crate::oauth::pending::{BrowserId, StateId};
-use crate::store::Store;
+use crate::store::{Redeemed, Rotated, Store};
 
 /// Most unused clients, and most logins.
 const QUOTA: usize = 3;
@@ -37,8 +37,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
     let op = prop_oneof![
         2 => Just(Op::Register),
-        1 => Just(Op::Begin),
-        1 => (one(), any::<bool>()).prop_map(|(state, right_browser)| Op::Take { state, right_browser }),
+        2 => Just(Op::Begin),
+        2 => (one(), any::<bool>()).prop_map(|(state, right_browser)| Op::Take { state, right_browser }),
         3 => one().prop_map(|client| Op::Grant { client }),
         4 => one().prop_map(|code| Op::Redeem { code }),
         6 => one().prop_map(|refresh| Op::Rotate { refresh }),
@@ -56,8 +56,18 @@ struct Made {
     clients: usize,
     logins: usize,
     grants: usize,
-    /// The grant that each pair of tokens was meant for.
-    tokens: Vec<String>,
+    tokens: usize,
+    /// The pairs of tokens that were kept, each with its grant.
+    kept: Vec<(String, String)>,
+}
+
+/// One of so many, every other time one of the last: those are the ones that anything happens to.
+fn pick(draw: usize, of: usize) -> usize {
+    match of {
+        0 => 0,
+        _ if draw.is_multiple_of(2) => of - 1 - draw / 2 % of.min(3),
+        _ => draw / 2 % of,
+    }
 }
 
 /// Runs the operations, on a new store each time.
@@ -71,6 +81,16 @@ pub(crate) fn agrees<H, S: Store>(open: impl Fn() -> (H, S)) {
             Ok(())
         })
         .unwrap();
+}
+
+// === impl Made ===
+
+impl Made {
+    /// The name of the next pair of tokens.
+    fn token(&mut self) -> String {
+        self.tokens += 1;
+        format!("t{}", self.tokens - 1)
+    }
 }
 
 async fn run(store: &dyn Store, ops: Vec<Op>) {
@@ -105,45 +125,49 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             assert_eq!(begun, memory.begin(state, pending, QUOTA), "{op:?}");
         }
         Op::Take { state, right_browser } => {
-            let state = StateId::of(&format!("s{}", state % made.logins.max(1)));
+            let state = StateId::of(&format!("s{}", pick(state, made.logins)));
             let browser = BrowserId::of(if right_browser { "browser" } else { "another" });
             let taken = store.take_pending(&state, &browser, now).await.unwrap();
             assert_eq!(taken, memory.take_pending(state, browser, now), "{op:?}");
         }
         Op::Grant { client } => {
             let name = format!("g{}", made.grants);
-            let grant = grant(&name, &format!("c{}", client % made.clients.max(1)), now);
+            let grant = grant(&name, &format!("c{}", pick(client, made.clients)), now);
             let code = code(&grant);
             made.grants += 1;
             let granted = store.grant(grant.clone(), token_id(&name), code.clone()).await.unwrap();
             assert_eq!(granted, memory.grant(grant, token_id(&name), &code), "{op:?}");
         }
         Op::Redeem { code } => {
-            let grant = format!("g{}", code % made.grants.max(1));
-            let issue = issue(&grant, &format!("t{}", made.tokens.len()), None, now);
-            made.tokens.push(grant.clone());
+            let (grant, new) = (format!("g{}", pick(code, made.grants)), made.token());
+            let issue = issue(&grant, &new, None, now);
             let redeemed = store.redeem(&token_id(&grant), issue.clone(), now).await.unwrap();
             assert_eq!(redeemed, memory.redeem(token_id(&grant), issue, now), "{op:?}");
+            if redeemed == Redeemed::Issued {
+                made.kept.push((new, grant));
+            }
         }
         Op::Rotate { refresh } => {
-            let refresh = refresh % made.tokens.len().max(1);
-            let (old, new) = (format!("t{refresh}"), format!("t{}", made.tokens.len()));
-            let grant = made.tokens.get(refresh).cloned().unwrap_or_default();
-            let (id, issue) = (refresh_id(&old), issue(&grant, &new, Some(&old), now));
-            made.tokens.push(grant);
+            let unknown = || ("unknown".to_owned(), "g0".to_owned());
+            let (old, grant) = made.kept.get(pick(refresh, made.kept.len())).cloned().unwrap_or_else(unknown);
+            let (id, new) = (refresh_id(&old), made.token());
+            let issue = issue(&grant, &new, Some(&old), now);
             let rotated = store.rotate(&id, issue.clone(), answer(&new), GRACE, now).await.unwrap();
             assert_eq!(rotated, memory.rotate(id, issue, answer(&new), GRACE, now), "{op:?}");
+            if rotated == Rotated::Issued {
+                made.kept.push((new, grant));
+            }
         }
         Op::Update { grant, version } => {
-            let id = GrantId::new(format!("g{}", grant % made.grants.max(1)));
+            let id = GrantId::new(format!("g{}", pick(grant, made.grants)));
             let updated = store.update_upstream(&id, version, upstream(version + 1)).await.unwrap();
             assert_eq!(updated, memory.update_upstream(&id, version, upstream(version + 1)), "{op:?}");
         }
         Op::Revoke { kind, of } => {
-            let name = format!("c{}", of % made.clients.max(1));
+            let name = format!("c{}", pick(of, made.clients));
             let scope = match kind {
-                0 => Scope::Token(access_id(&format!("t{}", of % made.tokens.len().max(1)))),
-                1 => Scope::Grant(GrantId::new(format!("g{}", of % made.grants.max(1)))),
+                0 => Scope::Token(access_id(&format!("t{}", pick(of, made.tokens)))),
+                1 => Scope::Grant(GrantId::new(format!("g{}", pick(of, made.grants)))),
                 2 => Scope::Client(ClientId::new(name)),
                 3 => Scope::Subject(ProviderName::new("provider"), Subject::new(name)),
                 4 => Scope::Server(ServerName::new(format!("server-{name}"))),
@@ -176,7 +200,7 @@ async fn compare(store: &dyn Store, memory: &Memory, made: &Made, seconds: u64) 
         assert_eq!(store.live_grant(&id).await.unwrap(), memory.live_grant(&id));
         assert_eq!(store.code(&token_id(&name)).await.unwrap(), memory.code(token_id(&name)));
     }
-    for number in 0..made.tokens.len() {
+    for number in 0..made.tokens {
         let (access, refresh) = (access_id(&format!("t{number}")), refresh_id(&format!("t{number}")));
         assert_eq!(store.access_token(&access, now).await.unwrap(), memory.access_token(access, now));
         assert_eq!(store.refresh_token(&refresh).await.unwrap(), memory.refresh_token(refresh));

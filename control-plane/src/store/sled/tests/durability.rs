@@ -83,12 +83,12 @@ async fn a_store_comes_back_as_it_was() {
 #[tokio::test]
 async fn nothing_is_answered_or_published_before_it_is_durable_and_many_share_a_flush() {
     let home = tempfile::tempdir().unwrap();
-    let (store, disk) = open_with_disk(&home.path().join("store"));
+    let (store, Disk { asked, works }) = open_with_disk(&home.path().join("store"));
     let start = *store.head().borrow();
     let revoke = |number| store.revoke(Scope::Client(ClientId::new(format!("c{number}"))), at(1));
     let mut first = revoke(0);
     assert!(is_pending(&mut first));
-    disk.asked.recv_timeout(DEADLINE).unwrap();
+    asked.recv_timeout(DEADLINE).unwrap();
     // The entry is in the tree by now, but not on the disk.
     assert!(is_pending(&mut first));
     assert_eq!(*store.head().borrow(), start);
@@ -96,15 +96,15 @@ async fn nothing_is_answered_or_published_before_it_is_durable_and_many_share_a_
     // No more than tokio lets a task do before it has to yield.
     let mut others: Vec<_> = (1..=50).map(revoke).collect();
     assert!(others.iter_mut().all(is_pending));
-    disk.works.send(true).unwrap();
+    works.send(true).unwrap();
     assert_eq!(first.await.unwrap().sequence.0, 1);
     assert_eq!(store.head().borrow().sequence.0, 1);
-    disk.asked.recv_timeout(DEADLINE).unwrap();
-    disk.works.send(true).unwrap();
+    asked.recv_timeout(DEADLINE).unwrap();
+    drop(works);
     for other in others {
         other.await.unwrap();
     }
-    assert!(disk.asked.try_recv().is_err(), "50 revocations share one flush");
+    assert!(asked.try_recv().is_err(), "50 revocations share one flush");
     assert_eq!(store.head().borrow().sequence.0, 51);
 }
 
