@@ -67,7 +67,7 @@ text_id! {
 /// SHA-256 of a token's text: what is stored, logged and looked up in the token's place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct TokenId([u8; 32]);
+pub struct TokenId(#[serde(with = "crate::base64_text")] [u8; 32]);
 
 /// The number of an entry in the revocation log: 1 for the first, 0 before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub struct Sequence(pub u64);
 /// Which revocation log: drawn at random when a control plane's store is created.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Epoch(pub [u8; 16]);
+pub struct Epoch(#[serde(with = "crate::base64_text")] pub [u8; 16]);
 
 // === impl GrantId ===
 

@@ -9,6 +9,7 @@ pub mod seal;
 pub mod time;
 pub mod token;
 
+mod base64_text;
 mod convert;
 pub use convert::Malformed;
 

@@ -51,6 +51,7 @@ pub struct Position {
     /// The last entry before this point.
     pub sequence: Sequence,
     /// SHA-256, chained over the entries up to that one.
+    #[serde(with = "crate::base64_text")]
     pub digest: [u8; 32],
 }
 

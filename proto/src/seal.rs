@@ -24,7 +24,7 @@ pub struct SealingKey(Zeroizing<[u8; KEY_LEN]>);
 /// A nonce and an AES-256-GCM ciphertext with its tag.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sealed(Vec<u8>);
+pub struct Sealed(#[serde(with = "crate::base64_text")] Vec<u8>);
 
 /// What a sealed value is. It goes into the associated data together with the grant, so that none can
 /// be put in another's place.
