@@ -57,7 +57,7 @@ pub fn check(
         CodeChallenge::from_params(params.get("code_challenge"), params.get("code_challenge_method"))?;
     let resource = resource::choose(resources, params.get("resource"))?;
     let scopes = match params.get("scope") {
-        Some(text) => Scopes::parse(text)?.within(&resource.scopes)?,
+        Some(text) => Scopes::parse(text)?.offered_by(&resource.scopes)?,
         None => resource.scopes.clone(),
     };
     Ok(AuthorizationRequest {

@@ -52,6 +52,17 @@ impl Scopes {
         }
     }
 
+    /// What of these is in `offered`; refused where that is nothing. Clients ask for scopes that they know from
+    /// elsewhere (RFC 6749 section 3.3 lets a server ignore some of them); the answer says what was granted.
+    pub fn offered_by(self, offered: &Self) -> Result<Self, ScopeError> {
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            self.0.into_iter().partition(|scope| offered.0.contains(scope));
+        match unknown.into_iter().next() {
+            Some(scope) if known.is_empty() => Err(ScopeError::NotOffered(scope)),
+            _ => Ok(Self(known)),
+        }
+    }
+
     /// One by one.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -96,5 +107,13 @@ mod tests {
         assert!(Scopes::parse("email").unwrap().within(&offered).is_ok());
         let refused = Scopes::parse("email admin").unwrap().within(&offered);
         assert_eq!(refused, Err(ScopeError::NotOffered("admin".into())));
+    }
+
+    #[test]
+    fn scopes_from_elsewhere_are_left_out_unless_nothing_remains() {
+        let offered = Scopes::parse("openid email").unwrap();
+        let asked = |text| Scopes::parse(text).unwrap().offered_by(&offered).map(|scopes| scopes.to_string());
+        assert_eq!(asked("profile email offline_access"), Ok("email".into()));
+        assert_eq!(asked("admin profile"), Err(ScopeError::NotOffered("admin".into())));
     }
 }

@@ -115,7 +115,6 @@ async fn t04_t13_t16_faults_go_back_to_the_client_with_iss_and_state() {
         ("code_challenge_method", "plain", "invalid_request"),
         ("code_challenge_method", "S512", "invalid_request"),
         ("scope", "admin", "invalid_scope"),
-        ("scope", "email admin", "invalid_scope"),
         ("scope", "  ", "invalid_scope"),
         ("scope", "em\"ail", "invalid_scope"),
         ("resource", "http://localhost:10000/other", "invalid_target"),

@@ -71,6 +71,13 @@ fn fewer_scopes_may_be_asked_for() {
 }
 
 #[test]
+fn scopes_that_clients_know_from_elsewhere_are_left_out() {
+    let mut pairs = good();
+    pairs.push(("scope", "openid profile offline_access"));
+    assert_eq!(run(&pairs).unwrap().scopes.to_string(), "openid");
+}
+
+#[test]
 fn each_fault_has_its_code() {
     assert_eq!(refusal("response_type", ""), ErrorCode::InvalidRequest);
     assert_eq!(refusal("response_type", "token"), ErrorCode::UnsupportedResponseType);
