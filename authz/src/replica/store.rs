@@ -108,16 +108,16 @@ impl Store {
         self.commands.send(command).await.map_err(|_| StoreError::Stopped)
     }
 
-    /// Does a bounded part of a sweep: removes what was dead at `cutoff`, or is of another generation.
+    /// Does a bounded part of a sweep: removes what was dead at `cutoff`, or is of another generation than the
+    /// log's position.
     pub async fn sweep(
         &self,
         what: Sweep,
-        generation: Generation,
         cutoff: Timestamp,
         after: Option<Vec<u8>>,
     ) -> Result<Swept, StoreError> {
         let (answer, swept) = oneshot::channel();
-        let command = Command::Sweep { what, generation, cutoff, after, answer };
+        let command = Command::Sweep { what, cutoff, after, answer };
         self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
         swept.await.map_err(|_| StoreError::Stopped)
     }
