@@ -67,7 +67,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     let generation = generation();
     let entries = [entry(1, 100), entry(2, 200)];
     let position = start().after(&entries[0]).unwrap().after(&entries[1]).unwrap();
-    store.append(generation, &entries, position).await.unwrap();
+    store.place().await.unwrap().append(generation, &entries, position);
     store.put(generation, record());
     let mut durable = store.durable();
     durable.wait_for(|durable| *durable == Some((generation, Sequence(2)))).await.unwrap();
@@ -87,8 +87,8 @@ async fn entries_of_another_generation_are_gone() {
     let directory = TempDir::new().unwrap();
     let (store, _) = open(directory.path());
     let (old, new) = (generation(), generation());
-    store.append(old, &[entry(1, 100)], start().after(&entry(1, 100)).unwrap()).await.unwrap();
-    store.append(new, &[], start()).await.unwrap();
+    store.place().await.unwrap().append(old, &[entry(1, 100)], start().after(&entry(1, 100)).unwrap());
+    store.place().await.unwrap().append(new, &[], start());
     store.close().await;
     drop(store);
     let (store, loaded) = open(directory.path());
@@ -133,14 +133,14 @@ async fn t34_a_damaged_store_starts_over() {
     for (number, damage) in damages.into_iter().enumerate() {
         let directory = TempDir::new().unwrap();
         let (store, _) = open(directory.path());
-        store.append(generation(), &[], start()).await.unwrap();
+        store.place().await.unwrap().append(generation(), &[], start());
         store.close().await;
         drop(store);
         damage(&directory.path().join("sled"));
 
         let (store, loaded) = open(directory.path());
         assert!(loaded.position.is_none() && store.is_empty(), "damage {number}");
-        store.append(generation(), &[], start()).await.unwrap();
+        store.place().await.unwrap().append(generation(), &[], start());
         store.close().await;
         drop(store);
         assert!(open(directory.path()).1.position.is_some());
@@ -152,7 +152,7 @@ async fn a_half_written_snapshot_does_not_matter() {
     let directory = TempDir::new().unwrap();
     let (store, _) = open(directory.path());
     let generation = generation();
-    store.append(generation, &[], start()).await.unwrap();
+    store.place().await.unwrap().append(generation, &[], start());
     store.close().await;
     drop(store);
     let snapshot = directory.path().join("sled/snap.00000000000000FF.generating");
@@ -185,7 +185,7 @@ async fn sweeping_removes_what_is_dead_and_nothing_else() {
     }
     let entries: Vec<_> = (1..=4).map(|sequence| entry(sequence, dead + sequence - 2)).collect();
     let position = entries.iter().try_fold(start(), Position::after).unwrap();
-    store.append(new, &entries, position).await.unwrap();
+    store.place().await.unwrap().append(new, &entries, position);
     settle(&store).await;
     assert_eq!(store.len(), 300);
 
@@ -205,7 +205,7 @@ async fn a_sweep_takes_bounded_steps() {
     let directory = TempDir::new().unwrap();
     let (store, _) = Store::open(directory.path(), 10_000).unwrap();
     let generation = generation();
-    store.append(generation, &[], start()).await.unwrap();
+    store.place().await.unwrap().append(generation, &[], start());
     for number in 0..2500 {
         store.put(generation, numbered(number, 1));
     }
@@ -223,7 +223,7 @@ async fn a_full_store_refuses_new_records_until_there_is_room() {
     let directory = TempDir::new().unwrap();
     let (store, _) = Store::open(directory.path(), 2).unwrap();
     let generation = generation();
-    store.append(generation, &[], start()).await.unwrap();
+    store.place().await.unwrap().append(generation, &[], start());
     store.put(generation, numbered(1, 1));
     store.put(generation, numbered(2, 99_999));
     settle(&store).await;
