@@ -7,7 +7,7 @@
 //!
 //! - **A request goes to an MCP server only with authz's explicit permission.** `ext_authz` takes an empty answer for
 //!   a yes and asks nothing where no route matches. So every request has a route (404, or 421 for an unknown
-//!   authority), and a gate (RBAC) behind `ext_authz` wants the dynamic metadata `decision: allow` and no `pcl_`
+//!   authority), and a gate (RBAC) behind `ext_authz` wants the dynamic metadata `decision: allow` and no `pcl_at_`
 //!   token left in `Authorization`.
 //! - **No answer is no verdict.** What authz cannot answer within a second is 503 with `Retry-After`, and so is what
 //!   the gate holds back. 401 and 403 come from authz only; an MCP server's own 401 becomes 502.

@@ -198,31 +198,31 @@ impl Replica {
 
     /// Forgets records and tombstones; the log continues behind `from`.
     async fn start_over(&self, from: Position, random: &dyn Random) -> Result<(), StoreError> {
+        let place = self.store.place().await?;
         let generation = Generation::generate(random);
-        {
-            let mut view = self.view_mut();
-            view.generation = generation;
-            view.tombstones = Tombstones::default();
-            view.position = Some(from);
-            view.head = from.sequence;
-            view.freshness.reconnect();
-        }
-        self.store.append(generation, &[], from).await
+        let mut view = self.view_mut();
+        view.generation = generation;
+        view.tombstones = Tombstones::default();
+        view.position = Some(from);
+        view.head = from.sequence;
+        view.freshness.reconnect();
+        place.append(generation, &[], from);
+        Ok(())
     }
 
-    /// Puts entries in force, then has them written.
+    /// Puts entries in force, then has them written. Dropped in between, it has not moved the position: the
+    /// entries come again.
     async fn append(&self, entries: &[Entry], position: Position) -> Result<(), StoreError> {
-        let generation = {
-            let mut view = self.view_mut();
-            for entry in entries {
-                view.tombstones.add(entry);
-            }
-            view.position = Some(position);
-            view.head = view.head.max(position.sequence);
-            view.freshness.advance(position.sequence);
-            view.generation
-        };
-        self.store.append(generation, entries, position).await
+        for entry in entries {
+            self.view_mut().tombstones.add(entry);
+        }
+        let place = self.store.place().await?;
+        let mut view = self.view_mut();
+        view.position = Some(position);
+        view.head = view.head.max(position.sequence);
+        view.freshness.advance(position.sequence);
+        place.append(view.generation, entries, position);
+        Ok(())
     }
 
     fn heartbeat(&self, head: Sequence) {
@@ -257,3 +257,6 @@ impl Replica {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,10 @@ pub struct Store {
     _lock: Arc<File>,
 }
 
+/// A place in the queue of writes: what is written there does not get lost on the way.
+#[derive(Debug)]
+pub struct Place<'a>(mpsc::Permit<'a, Command>);
+
 /// Up to where the revocation log is durable; `None` where there is no position yet.
 pub type Durable = Option<(Generation, Sequence)>;
 
@@ -95,29 +99,21 @@ impl Store {
         let _ = self.commands.try_send(Command::Record { id, value });
     }
 
-    /// Adds entries to the log, and moves its position behind them, in one step. Returns when that is in
-    /// the queue; [`Store::durable`] tells when it is on disk.
-    pub async fn append(
-        &self,
-        generation: Generation,
-        entries: &[Entry],
-        position: Position,
-    ) -> Result<(), StoreError> {
-        let entries = entries.iter().map(|entry| layout::encode_entry(generation, entry)).collect();
-        let command = Command::Log { generation, entries, position };
-        self.commands.send(command).await.map_err(|_| StoreError::Stopped)
+    /// Waits for a place in the queue of writes.
+    pub async fn place(&self) -> Result<Place<'_>, StoreError> {
+        self.commands.reserve().await.map(Place).map_err(|_| StoreError::Stopped)
     }
 
-    /// Does a bounded part of a sweep: removes what was dead at `cutoff`, or is of another generation.
+    /// Does a bounded part of a sweep: removes what was dead at `cutoff`, or is of another generation than the
+    /// log's position.
     pub async fn sweep(
         &self,
         what: Sweep,
-        generation: Generation,
         cutoff: Timestamp,
         after: Option<Vec<u8>>,
     ) -> Result<Swept, StoreError> {
         let (answer, swept) = oneshot::channel();
-        let command = Command::Sweep { what, generation, cutoff, after, answer };
+        let command = Command::Sweep { what, cutoff, after, answer };
         self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
         swept.await.map_err(|_| StoreError::Stopped)
     }
@@ -153,6 +149,17 @@ impl Store {
         if self.commands.send(Command::Close(answer)).await.is_ok() {
             let _ = closed.await;
         }
+    }
+}
+
+// === impl Place ===
+
+impl Place<'_> {
+    /// Adds entries to the log, and moves its position behind them, in one step. [`Store::durable`] tells when
+    /// that is on disk.
+    pub fn append(self, generation: Generation, entries: &[Entry], position: Position) {
+        let entries = entries.iter().map(|entry| layout::encode_entry(generation, entry)).collect();
+        self.0.send(Command::Log { generation, entries, position });
     }
 }
 

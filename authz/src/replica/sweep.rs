@@ -30,11 +30,10 @@ pub async fn run(replica: Arc<Replica>, clock: Arc<dyn Clock>) -> StoreError {
 /// Removes every record that had expired at `cutoff`, and only then the revocations that could have hit
 /// nothing else: a clock that jumps forward and back again brings no revoked token to life.
 async fn pass(replica: &Replica, cutoff: Timestamp) -> Result<(), StoreError> {
-    let generation = replica.generation();
     for what in [Sweep::Records, Sweep::Entries] {
         let mut after = None;
         loop {
-            let swept = replica.store().sweep(what, generation, cutoff, after).await?;
+            let swept = replica.store().sweep(what, cutoff, after).await?;
             replica.forget(&swept.forgotten, cutoff);
             after = swept.next;
             if after.is_none() {
@@ -96,5 +95,30 @@ mod tests {
         assert_eq!(replica.figures().tombstones, 0);
         let known = replica.resident(record().token).unwrap();
         assert!(known.is_none(), "{:?}", known.map(|known| TokenRecord::clone(&known.record)));
+    }
+
+    /// The entries came behind the control plane's "start over", the sweep had begun before it.
+    #[tokio::test]
+    async fn t32_starting_over_during_a_sweep_forgets_no_revocation() {
+        let directory = TempDir::new().unwrap();
+        let replica = replica(&directory).await;
+        let start = Position::start(Epoch([2; 16]));
+        let entry = Entry {
+            sequence: Sequence(1),
+            at: record().issued_at,
+            forget_at: record().expires_at,
+            scope: Scope::Everything,
+        };
+        let start_over = async {
+            replica.start_over(start, &SystemRandom).await.unwrap();
+            replica.append(std::slice::from_ref(&entry), start.after(&entry).unwrap()).await.unwrap();
+        };
+        let (swept, ()) = tokio::join!(pass(&replica, record().issued_at), start_over);
+        swept.unwrap();
+        replica.store().close().await;
+        drop(replica);
+        let (_, loaded) = Store::open(directory.path(), 1000).unwrap();
+        assert_eq!(loaded.position.map(|(_, position)| position), start.after(&entry));
+        assert_eq!(loaded.entries, [entry]);
     }
 }

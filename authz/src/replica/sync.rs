@@ -45,7 +45,7 @@ enum SyncError {
     #[error("{}: {}", .0.code(), .0.message())]
     Stream(#[from] tonic::Status),
     #[error("nothing was heard for {SILENCE:?}")]
-    Silent(#[from] Elapsed),
+    Silent,
     #[error("the control plane ended it")]
     Ended,
     #[error(transparent)]
@@ -106,9 +106,16 @@ impl Sync {
     ) -> Result<Infallible, SyncError> {
         self.replica.reconnect();
         let began = Instant::now();
-        let mut responses = timeout(SILENCE, self.client.watch(requests)).await??.into_inner();
+        let mut responses = in_time(self.client.watch(requests)).await?.into_inner();
+        let mut last = Instant::now();
         loop {
-            let message = timeout(SILENCE, responses.message()).await??.ok_or(SyncError::Ended)?;
+            let message = in_time(responses.message()).await?.ok_or(SyncError::Ended)?;
+            // A process that was stopped for a while finds what was said meanwhile: a heartbeat of long ago is no
+            // sign that nothing is missing now.
+            if last.elapsed() > SILENCE {
+                return Err(SyncError::Silent);
+            }
+            last = Instant::now();
             match step(self.replica.position(), message)? {
                 Step::StartOver(from) => {
                     info!(sequence = from.sequence.0, epoch = ?from.epoch, "starting over");
@@ -125,6 +132,13 @@ impl Sync {
                 }
             }
         }
+    }
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, SyncError> {
+    match timeout(SILENCE, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(Elapsed { .. }) => Err(SyncError::Silent),
     }
 }
 

@@ -198,6 +198,17 @@ async fn t33_without_heartbeats_everything_is_503_and_the_next_one_heals() {
     .await;
 }
 
+/// The service runs on this test's thread, the control plane on its own.
+#[tokio::test]
+async fn t32_a_heartbeat_that_was_found_late_makes_nothing_current() {
+    let world = World::with_staleness(Duration::from_secs(1)).await;
+    let (token, record) = issue();
+    world.control.knows(&record);
+    world.stream.heartbeat().await;
+    std::thread::sleep(Duration::from_secs(6)); // the whole process is stopped
+    assert_eq!(world.service.check(&token).await.short(), (503, "stale"));
+}
+
 #[tokio::test]
 async fn a_silent_stream_is_dropped_and_opened_again() {
     let mut world = World::new().await;

@@ -13,6 +13,9 @@ use super::redirect_uri::{RedirectUri, RedirectUriError};
 
 /// Most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 20;
+/// Longest that they may be together, in bytes. Anybody may register: a quota of registrations bounds the store
+/// only where each of them is small.
+const MAX_REDIRECT_BYTES: usize = 4096;
 /// Longest display text that is kept, in characters.
 const MAX_NAME: usize = 80;
 /// Longest URI for display, in bytes.
@@ -50,6 +53,9 @@ pub enum MetadataError {
     /// More than any client needs.
     #[error("redirect_uris has more than {MAX_REDIRECT_URIS} members")]
     TooManyRedirectUris,
+    /// Longer than [`MAX_REDIRECT_BYTES`] together.
+    #[error("redirect_uris has more than {MAX_REDIRECT_BYTES} bytes in all")]
+    LongRedirectUris,
     /// One of them.
     #[error(transparent)]
     RedirectUri(#[from] RedirectUriError),
@@ -80,6 +86,9 @@ impl Registration {
         }
         if redirect_uris.len() > MAX_REDIRECT_URIS {
             return Err(MetadataError::TooManyRedirectUris);
+        }
+        if redirect_uris.iter().map(|text| text.len()).sum::<usize>() > MAX_REDIRECT_BYTES {
+            return Err(MetadataError::LongRedirectUris);
         }
         let redirect_uris =
             redirect_uris.iter().map(|text| RedirectUri::parse(text, own)).collect::<Result<_, _>>()?;

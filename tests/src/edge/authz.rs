@@ -20,6 +20,9 @@ use tonic::{Request, Response, Status};
 /// What the MCP server gets in the token's place.
 pub const CREDENTIAL: &str = "Bearer credential-of-the-provider";
 
+/// Another one, in whose random characters there is what a proxy token begins with, but for its kind.
+pub const UNLUCKY_CREDENTIAL: &str = "Bearer 7Pcl_9Qpcl_x";
+
 /// The body of its refusals.
 pub const DENIAL: &str = r#"{"error":"from authz"}"#;
 
@@ -42,6 +45,8 @@ pub enum Answer {
     OkWithoutDecision,
     /// Status OK, the credential, and `decision: deny`.
     OkWithDecisionDeny,
+    /// As it should be, with [`UNLUCKY_CREDENTIAL`].
+    AllowUnlucky,
     /// `decision: allow`, with the token left where it is.
     AllowKeepingToken,
     /// `decision: allow`, and a header that authz has no business with.
@@ -68,8 +73,9 @@ struct Service(Seen);
 // === impl Answer ===
 
 impl Answer {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Allow,
+        Self::AllowUnlucky,
         Self::Forbid,
         Self::Unavailable,
         Self::Empty,
@@ -161,6 +167,7 @@ impl Authorization for Service {
             Some(Answer::Allow) => {
                 ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-portcullis-subject", "alice")])
             }
+            Some(Answer::AllowUnlucky) => ok(Some("allow"), &[("authorization", UNLUCKY_CREDENTIAL)]),
             Some(Answer::Empty) => CheckResponse::default(),
             Some(Answer::OkWithDenial) => {
                 let mut response =

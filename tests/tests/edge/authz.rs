@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_tests::edge::{Answer, DENIAL, Fixture, Request, Response, ScriptedAuthz};
+use portcullis_tests::edge::{Answer, DENIAL, Fixture, Request, Response, ScriptedAuthz, UNLUCKY_CREDENTIAL};
 use tokio::time::{Instant, sleep};
 
 fn call(answer: Answer) -> Request {
@@ -45,6 +45,14 @@ async fn t26_status_ok_without_a_decision_is_no_permission() {
 #[tokio::test]
 async fn t26_permission_that_leaves_the_proxy_token_in_place_does_not_forward_it() {
     assert_held_back(Answer::AllowKeepingToken).await;
+}
+
+/// One in a thousand long tokens has `pcl_` in it, in upper or lower case.
+#[tokio::test]
+async fn a_credential_that_happens_to_look_a_little_like_a_proxy_token_is_forwarded() {
+    let edge = Fixture::start().await;
+    assert_eq!(edge.send(&call(Answer::AllowUnlucky)).await.status, 200);
+    assert_eq!(edge.forwarded()[0].header("authorization"), Some(UNLUCKY_CREDENTIAL));
 }
 
 #[tokio::test]

@@ -35,13 +35,7 @@ pub(super) enum Command {
     /// Add entries to the log and move its position.
     Log { generation: Generation, entries: Vec<(Vec<u8>, Vec<u8>)>, position: Position },
     /// Remove some of what is dead.
-    Sweep {
-        what: Sweep,
-        generation: Generation,
-        cutoff: Timestamp,
-        after: Option<Vec<u8>>,
-        answer: oneshot::Sender<Swept>,
-    },
+    Sweep { what: Sweep, cutoff: Timestamp, after: Option<Vec<u8>>, answer: oneshot::Sender<Swept> },
     /// Stop after this batch.
     Close(oneshot::Sender<()>),
 }
@@ -139,17 +133,25 @@ impl Committer {
                 batch.log.insert(layout::POSITION_KEY, layout::encode_position(generation, position));
                 batch.position = Some((generation, position));
             }
-            Command::Sweep { what, generation, cutoff, after, answer } => {
+            Command::Sweep { what, cutoff, after, answer } => {
                 self.write(batch)?; // a sweep must see what was asked for before it
-                let swept = match what {
-                    Sweep::Records => self.sweep_records(batch, generation, cutoff, after)?,
-                    Sweep::Entries => self.sweep_entries(batch, generation, cutoff, after)?,
+                let swept = match (self.generation(batch), what) {
+                    (None, _) => Swept::default(),
+                    (Some(own), Sweep::Records) => self.sweep_records(batch, own, cutoff, after)?,
+                    (Some(own), Sweep::Entries) => self.sweep_entries(batch, own, cutoff, after)?,
                 };
                 batch.swept.push((answer, swept));
             }
             Command::Close(closed) => batch.closed = Some(closed),
         }
         Ok(())
+    }
+
+    /// The generation that the log is in once this batch is written. Never what a caller has seen earlier: a
+    /// sweep that was under way when the replica started over would remove the new log's entries.
+    fn generation(&self, batch: &Batch) -> Option<Generation> {
+        let staged = batch.position.map(|(generation, _)| generation);
+        staged.or_else(|| self.durable.borrow().map(|(generation, _)| generation))
     }
 
     fn sweep_records(

@@ -42,15 +42,15 @@ fn numbered(number: u64, expires_at: u64) -> TokenRecord {
 }
 
 /// Waits until everything before is written.
-async fn settle(store: &Store, generation: Generation) {
+async fn settle(store: &Store) {
     let nothing = Timestamp::from_millis(0);
-    store.sweep(Sweep::Entries, generation, nothing, None).await.unwrap();
+    store.sweep(Sweep::Entries, nothing, None).await.unwrap();
 }
 
-async fn sweep(store: &Store, what: Sweep, generation: Generation, cutoff: Timestamp) -> Vec<Scope> {
+async fn sweep(store: &Store, what: Sweep, cutoff: Timestamp) -> Vec<Scope> {
     let (mut after, mut forgotten) = (None, Vec::new());
     loop {
-        let swept = store.sweep(what, generation, cutoff, after).await.unwrap();
+        let swept = store.sweep(what, cutoff, after).await.unwrap();
         forgotten.extend(swept.forgotten);
         after = swept.next;
         if after.is_none() {
@@ -67,7 +67,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     let generation = generation();
     let entries = [entry(1, 100), entry(2, 200)];
     let position = start().after(&entries[0]).unwrap().after(&entries[1]).unwrap();
-    store.append(generation, &entries, position).await.unwrap();
+    store.place().await.unwrap().append(generation, &entries, position);
     store.put(generation, record());
     let mut durable = store.durable();
     durable.wait_for(|durable| *durable == Some((generation, Sequence(2)))).await.unwrap();
@@ -87,15 +87,15 @@ async fn entries_of_another_generation_are_gone() {
     let directory = TempDir::new().unwrap();
     let (store, _) = open(directory.path());
     let (old, new) = (generation(), generation());
-    store.append(old, &[entry(1, 100)], start().after(&entry(1, 100)).unwrap()).await.unwrap();
-    store.append(new, &[], start()).await.unwrap();
+    store.place().await.unwrap().append(old, &[entry(1, 100)], start().after(&entry(1, 100)).unwrap());
+    store.place().await.unwrap().append(new, &[], start());
     store.close().await;
     drop(store);
     let (store, loaded) = open(directory.path());
     assert_eq!(loaded.position, Some((new, start())));
     assert!(loaded.entries.is_empty());
     // What is gone is not reported as forgotten: nothing of it is in memory.
-    assert!(sweep(&store, Sweep::Entries, new, NOW).await.is_empty());
+    assert!(sweep(&store, Sweep::Entries, NOW).await.is_empty());
 }
 
 #[tokio::test]
@@ -133,14 +133,14 @@ async fn t34_a_damaged_store_starts_over() {
     for (number, damage) in damages.into_iter().enumerate() {
         let directory = TempDir::new().unwrap();
         let (store, _) = open(directory.path());
-        store.append(generation(), &[], start()).await.unwrap();
+        store.place().await.unwrap().append(generation(), &[], start());
         store.close().await;
         drop(store);
         damage(&directory.path().join("sled"));
 
         let (store, loaded) = open(directory.path());
         assert!(loaded.position.is_none() && store.is_empty(), "damage {number}");
-        store.append(generation(), &[], start()).await.unwrap();
+        store.place().await.unwrap().append(generation(), &[], start());
         store.close().await;
         drop(store);
         assert!(open(directory.path()).1.position.is_some());
@@ -152,7 +152,7 @@ async fn a_half_written_snapshot_does_not_matter() {
     let directory = TempDir::new().unwrap();
     let (store, _) = open(directory.path());
     let generation = generation();
-    store.append(generation, &[], start()).await.unwrap();
+    store.place().await.unwrap().append(generation, &[], start());
     store.close().await;
     drop(store);
     let snapshot = directory.path().join("sled/snap.00000000000000FF.generating");
@@ -185,14 +185,14 @@ async fn sweeping_removes_what_is_dead_and_nothing_else() {
     }
     let entries: Vec<_> = (1..=4).map(|sequence| entry(sequence, dead + sequence - 2)).collect();
     let position = entries.iter().try_fold(start(), Position::after).unwrap();
-    store.append(new, &entries, position).await.unwrap();
-    settle(&store, new).await;
+    store.place().await.unwrap().append(new, &entries, position);
+    settle(&store).await;
     assert_eq!(store.len(), 300);
 
-    sweep(&store, Sweep::Records, new, NOW).await;
+    sweep(&store, Sweep::Records, NOW).await;
     assert_eq!(store.len(), 100);
     assert!(store.get(&numbered(1050, 0).token).unwrap().is_some());
-    let forgotten = sweep(&store, Sweep::Entries, new, NOW).await;
+    let forgotten = sweep(&store, Sweep::Entries, NOW).await;
     assert_eq!(forgotten, [entries[0].scope.clone(), entries[1].scope.clone()]);
     store.close().await;
     drop(store);
@@ -205,15 +205,16 @@ async fn a_sweep_takes_bounded_steps() {
     let directory = TempDir::new().unwrap();
     let (store, _) = Store::open(directory.path(), 10_000).unwrap();
     let generation = generation();
+    store.place().await.unwrap().append(generation, &[], start());
     for number in 0..2500 {
         store.put(generation, numbered(number, 1));
     }
-    settle(&store, generation).await;
-    let first = store.sweep(Sweep::Records, generation, NOW, None).await.unwrap();
+    settle(&store).await;
+    let first = store.sweep(Sweep::Records, NOW, None).await.unwrap();
     assert_eq!(store.len(), 1500);
-    let second = store.sweep(Sweep::Records, generation, NOW, first.next).await.unwrap();
+    let second = store.sweep(Sweep::Records, NOW, first.next).await.unwrap();
     assert_eq!(store.len(), 500);
-    let third = store.sweep(Sweep::Records, generation, NOW, second.next).await.unwrap();
+    let third = store.sweep(Sweep::Records, NOW, second.next).await.unwrap();
     assert_eq!((store.len(), third.next), (0, None));
 }
 
@@ -222,20 +223,21 @@ async fn a_full_store_refuses_new_records_until_there_is_room() {
     let directory = TempDir::new().unwrap();
     let (store, _) = Store::open(directory.path(), 2).unwrap();
     let generation = generation();
+    store.place().await.unwrap().append(generation, &[], start());
     store.put(generation, numbered(1, 1));
     store.put(generation, numbered(2, 99_999));
-    settle(&store, generation).await;
+    settle(&store).await;
     store.put(generation, numbered(3, 99_999));
     store.put(generation, TokenRecord { email: None, ..numbered(2, 99_999) });
-    settle(&store, generation).await;
+    settle(&store).await;
     store.full().await; // says so
     assert!(store.get(&numbered(3, 0).token).unwrap().is_none());
     let (_, replaced) = store.get(&numbered(2, 0).token).unwrap().unwrap();
     assert_eq!(replaced.email, None);
 
-    sweep(&store, Sweep::Records, generation, NOW).await;
+    sweep(&store, Sweep::Records, NOW).await;
     store.put(generation, numbered(3, 99_999));
-    settle(&store, generation).await;
+    settle(&store).await;
     assert!(store.get(&numbered(3, 0).token).unwrap().is_some());
     assert_eq!(store.len(), 2);
 }

@@ -39,6 +39,15 @@ fn what_we_do_not_know_is_ignored() {
     assert!(parse(&with("grant_types", &json!(["authorization_code", "client_credentials"]))).is_ok());
 }
 
+/// The quota of 10,000 unused registrations was 400 MB of them, and a page of operators' lists 20 MB.
+#[test]
+fn t17_a_registration_is_small() {
+    let long =
+        |count| json!({ "redirect_uris": vec![format!("https://app.example/{}", "a".repeat(1000)); count] });
+    assert!(parse(&long(4)).is_ok());
+    assert_eq!(parse(&long(5)).unwrap_err(), MetadataError::LongRedirectUris);
+}
+
 #[test]
 fn every_fault_is_named() {
     let refusal = |member, value| parse(&with(member, &value)).unwrap_err();
