@@ -5,8 +5,8 @@ use std::fmt;
 
 use url::Origin;
 
-use super::{Quoted, RateView};
 use super::server::{ServerView, regex_literal};
+use super::{Quoted, RateView};
 use crate::routes::{Match, OAUTH, OAuthRoute, READ};
 use crate::{Limits, RenderError, Server, VirtualHost};
 
