@@ -16,7 +16,7 @@ CARGO_MACHETE := 0.9.2
 
 run: envoy
 	cargo build --workspace --bins
-	cargo run --quiet --package portcullis-tests --bin demo -- $(if $(CONFIG),--config $(CONFIG))
+	cargo run --quiet --bin demo -- $(if $(CONFIG),--config $(CONFIG))
 
 test: envoy chromium $(TOOLS)/python $(TOOLS)/node
 	cargo build --workspace --bins

@@ -24,6 +24,8 @@ pub fn init() {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
+    // A panic is an event like any other: one line of JSON.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
 }
 
 // === impl Seldom ===

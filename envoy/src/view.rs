@@ -13,7 +13,7 @@ use askama::Template;
 use self::host::HostView;
 pub(crate) use self::host::authorities;
 use self::server::Rewrite;
-use crate::{Edge, HostPort, RenderError};
+use crate::{Edge, HostPort, Rate, RenderError};
 
 /// The whole file.
 #[derive(Template)]
@@ -48,6 +48,11 @@ struct TlsView {
 struct LimitsView {
     body_bytes: u32,
     stream: Quoted,
+}
+
+struct RateView {
+    per_address: u32,
+    overall: u32,
 }
 
 /// `:path` without encodings: segments of RFC 3986's `pchar` less `;` and percent-encodings, then any query.
@@ -106,5 +111,13 @@ impl fmt::Display for Quoted {
 impl From<&HostPort> for Address {
     fn from(from: &HostPort) -> Self {
         Self { host: Quoted::new(from.address()), port: from.port() }
+    }
+}
+
+// === impl RateView ===
+
+impl From<Rate> for RateView {
+    fn from(rate: Rate) -> Self {
+        Self { per_address: rate.per_address, overall: rate.overall }
     }
 }

@@ -14,7 +14,13 @@ mod convert;
 pub use convert::Malformed;
 
 /// The generated protobuf messages, clients and servers. Used at the edge of a service only.
-#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    unreachable_pub,
+    reason = "generated; the .proto files say it"
+)]
 pub mod v1 {
     tonic::include_proto!("portcullis.v1");
 }

@@ -18,7 +18,7 @@ pub(super) fn check(file: &Path) -> Done {
     let config = load(file)?;
     edge::render(&config)?;
     let (servers, providers) = (config.servers.len(), config.providers.len());
-    writeln!(std::io::stdout(), "{}: good: {servers} servers, {providers} providers", file.display())?;
+    writeln!(std::io::stdout(), "{}: good; servers: {servers}, providers: {providers}", file.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

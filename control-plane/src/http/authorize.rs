@@ -1,6 +1,7 @@
 //! `GET /authorize` (RFC 6749 section 3.1): checks the request and asks for consent. It stores nothing and
 //! consumes nothing, so it may be fetched as often as anybody likes.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -62,15 +63,19 @@ pub async fn examine(
     query: &str,
 ) -> Result<(Client, AuthorizationRequest), Refusal> {
     let bad = |message: String| Refusal::Local(StatusCode::BAD_REQUEST, message);
-    let params = Params::parse(query).map_err(|error| bad(format!("{error}.")))?;
-    let id = ClientId::new(params.require("client_id").map_err(|error| bad(format!("{error}.")))?);
+    let faulty = |why: &dyn Display| {
+        bad(format!(
+            "There is a mistake in what the application asked for: {why}. You have not been sent anywhere."
+        ))
+    };
+    let params = Params::parse(query).map_err(|error| faulty(&error))?;
+    let id = ClientId::new(params.require("client_id").map_err(|error| faulty(&error))?);
     let client = app.store.client(&id, app.now()).await?.ok_or_else(|| {
         bad("The application is not registered here, or its registration has expired. \
              Start again from the application; if that does not help, remove and add this server there."
             .into())
     })?;
-    let target = request::target(&params, &client, app.issuers.origins())
-        .map_err(|error| bad(format!("{error}. You have not been sent anywhere.")))?;
+    let target = request::target(&params, &client, app.issuers.origins()).map_err(|error| faulty(&error))?;
     let state = params.get("state").map(ToOwned::to_owned);
     let request = request::check(&params, &client, target.clone(), &issuer.resources)
         .map_err(|error| Refusal::Redirect(target, state, error))?;
@@ -96,7 +101,7 @@ fn consent_page(
             client_name: client.name.as_deref(),
             client_uri: client.uri.as_deref(),
             redirect_host: &request.redirect.display_host(),
-            loopback: request.redirect.is_loopback(),
+            local: request.redirect.is_local(),
             server: request.server.as_str(),
             server_url: server.map_or("", |server| server.url.as_str()),
             provider: server.map_or("", |server| server.provider.as_str()),

@@ -21,8 +21,8 @@ pub struct Consent<'a> {
     pub client_uri: Option<&'a str>,
     /// Where the answer goes: a host, or an app's scheme.
     pub redirect_host: &'a str,
-    /// Whether that is the user's own machine.
-    pub loopback: bool,
+    /// Whether that is a program on the user's own device.
+    pub local: bool,
     /// The MCP server's name.
     pub server: &'a str,
     /// Its URL.

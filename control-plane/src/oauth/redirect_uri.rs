@@ -131,9 +131,10 @@ impl RedirectTarget {
         }
     }
 
-    /// Whether it leads to a program on the user's own machine.
-    pub fn is_loopback(&self) -> bool {
-        loopback_parts(&self.0).is_some()
+    /// Whether it leads to a program on the user's own device: http on loopback, or an app's own scheme. Any
+    /// program there can wait for either (RFC 8252 sections 8.1 and 8.3).
+    pub fn is_local(&self) -> bool {
+        !self.0.starts_with("https:") // http is accepted on loopback only
     }
 
     /// The target with an authorization response's parameters added to its query. The client's own

@@ -12,7 +12,7 @@ use crate::support::{self, CONFIG};
 fn check_accepts_a_good_file() {
     let home = Home::new();
     let output = program(&["check", "--config", home.file()], "");
-    assert_eq!(output.stdout, format!("{}: good: 2 servers, 1 providers\n", home.file()));
+    assert_eq!(output.stdout, format!("{}: good; servers: 2, providers: 1\n", home.file()));
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
 }
 

@@ -5,10 +5,10 @@ use std::fmt;
 
 use url::Origin;
 
-use super::Quoted;
 use super::server::{ServerView, regex_literal};
+use super::{Quoted, RateView};
 use crate::routes::{Match, OAUTH, OAuthRoute, READ};
-use crate::{Limits, Rate, RenderError, Server, VirtualHost};
+use crate::{Limits, RenderError, Server, VirtualHost};
 
 pub(super) struct HostView {
     pub(super) origin: Quoted,
@@ -31,11 +31,6 @@ pub(super) enum Matches {
     Path(Quoted),
     Below(Quoted),
     Regex(Quoted),
-}
-
-pub(super) struct RateView {
-    pub(super) per_address: u32,
-    pub(super) overall: u32,
 }
 
 /// The authorities that clients of `origin` send. Most leave the port out where it is the scheme's own; Envoy
@@ -111,13 +106,5 @@ impl fmt::Display for Matches {
             Self::Below(path) => write!(f, "path_separated_prefix: {path}"),
             Self::Regex(regex) => write!(f, "safe_regex: {{ regex: {regex} }}"),
         }
-    }
-}
-
-// === impl RateView ===
-
-impl From<Rate> for RateView {
-    fn from(rate: Rate) -> Self {
-        Self { per_address: rate.per_address, overall: rate.overall }
     }
 }

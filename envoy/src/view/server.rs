@@ -2,8 +2,7 @@
 
 use url::{Host, Position, Url};
 
-use super::host::RateView;
-use super::{Address, Quoted};
+use super::{Address, Quoted, RateView};
 use crate::host_port::address;
 use crate::{Limits, RenderError, Server};
 

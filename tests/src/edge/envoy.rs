@@ -1,8 +1,7 @@
 //! Envoy as a child process.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::Request;
+use crate::binaries::envoy;
 
 /// How long Envoy may take to start.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -25,35 +25,12 @@ pub struct Envoy {
     admin: SocketAddr,
 }
 
-/// Envoy's executable: from `PORTCULLIS_ENVOY`, from what `make tools` installs, or from `PATH`.
-///
-/// # Panics
-/// Where there is none.
-pub fn executable() -> PathBuf {
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/envoy");
-    let candidates =
-        [std::env::var_os("PORTCULLIS_ENVOY").map(PathBuf::from), Some(installed), Some("envoy".into())];
-    let runs = |path: &PathBuf| {
-        Command::new(path).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
-    candidates
-        .into_iter()
-        .flatten()
-        .find(runs)
-        .expect("no Envoy found: run `make tools`, or set PORTCULLIS_ENVOY")
-}
-
-/// `127.0.0.1` with a port that nobody listens on.
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// What Envoy says of a configuration: `envoy --mode validate`.
 pub fn validate(yaml: &str) -> Output {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("envoy.yaml");
     std::fs::write(&file, yaml).unwrap();
-    Command::new(executable()).args(["--mode", "validate", "--config-path"]).arg(file).output().unwrap()
+    Command::new(envoy().unwrap()).args(["--mode", "validate", "--config-path"]).arg(file).output().unwrap()
 }
 
 // === impl Envoy ===
@@ -68,7 +45,7 @@ impl Envoy {
         let file = directory.path().join("envoy.yaml");
         std::fs::write(&file, render(edge).unwrap()).unwrap();
         let output = |name: &str| Stdio::from(File::create(directory.path().join(name)).unwrap());
-        let child = Command::new(executable())
+        let child = Command::new(envoy().unwrap())
             .arg("--config-path")
             .arg(file)
             // Shared memory of its own: tests run side by side.

@@ -17,9 +17,10 @@ use url::Url;
 
 pub use self::authz::{Answer, CREDENTIAL, DENIAL, ScriptedAuthz, UNLUCKY_CREDENTIAL};
 pub use self::certificate::Certificate;
-pub use self::envoy::{Envoy, executable, free_address, validate};
+pub use self::envoy::{Envoy, validate};
 pub use self::recorder::{Recorded, Recorder};
 pub use self::request::{Request, Response};
+use crate::programs::free_addresses;
 
 /// The authority of the fixture's only origin, `http://mcp.test`.
 pub const AUTHORITY: &str = "mcp.test";
@@ -51,10 +52,11 @@ impl Fixture {
         let authz = ScriptedAuthz::start().await;
         let upstream = Recorder::start().await;
         let control_plane = Recorder::start().await;
+        let [listen, admin] = free_addresses().unwrap();
         let mut edge = Edge {
-            listen: free_address(),
+            listen,
             tls: None,
-            admin: free_address(),
+            admin,
             authz: vec![authz.address().into()],
             control_plane: control_plane.address().into(),
             allowed_origins: vec![ALLOWED_ORIGIN.to_owned()],

@@ -185,7 +185,8 @@ async fn t08_t11_every_client_is_asked_about_and_a_login_before_spares_nobody_th
 
     let mut other: Value = public();
     other["client_name"] = "Mallory".into();
-    other["redirect_uris"] = json!(["https://evil.example/cb", "http://127.0.0.1:3334/cb"]);
+    other["redirect_uris"] =
+        json!(["https://evil.example/cb", "http://127.0.0.1:3334/cb", "com.example.app:/cb"]);
     let other = world.register(other).await;
     let asked = world.authorize_in(&page.browser, &other, &[]).await.answer.body;
     assert!(asked.contains("Mallory") && asked.contains("<strong>evil.example</strong>"), "{asked}");
@@ -193,5 +194,8 @@ async fn t08_t11_every_client_is_asked_about_and_a_login_before_spares_nobody_th
     let loopback = [("redirect_uri", "http://127.0.0.1:50001/cb")];
     let asked = world.authorize_in(&page.browser, &other, &loopback).await.answer.body;
     assert!(asked.contains("class=\"warning\""), "{asked}");
+    let scheme = [("redirect_uri", "com.example.app:/cb")];
+    let asked = world.authorize_in(&page.browser, &other, &scheme).await.answer.body;
+    assert!(asked.contains("class=\"warning\"") && asked.contains("(com.example.app:)"), "{asked}");
     world.authorize_in(&page.browser, &client, &[]).await;
 }

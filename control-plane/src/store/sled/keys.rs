@@ -139,13 +139,11 @@ impl Key {
         Self::new(Table::Refresh, id.as_bytes())
     }
 
-    /// Names come length first, so that no two scopes share a key.
-    pub(super) fn cutoff(scope: &Scope) -> Self {
+    /// Where a wide scope has its cutoff. A narrow one has none: the row that it names is removed. Names come
+    /// length first, so that no two scopes share a key.
+    pub(super) fn cutoff(scope: &Scope) -> Option<Self> {
         let (kind, names): (u8, &[&str]) = match scope {
-            Scope::Token(id) => {
-                return Self::new(Table::Cutoff, &[b"t", id.as_bytes().as_slice()].concat());
-            }
-            Scope::Grant(id) => (b'g', &[id.as_str()]),
+            Scope::Token(_) | Scope::Grant(_) => return None,
             Scope::Client(id) => (b'c', &[id.as_str()]),
             Scope::Subject(provider, subject) => (b's', &[provider.as_str(), subject.as_str()]),
             Scope::Server(name) => (b'v', &[name.as_str()]),
@@ -156,7 +154,7 @@ impl Key {
             id.extend_from_slice(&(name.len() as u64).to_be_bytes());
             id.extend_from_slice(name.as_bytes());
         }
-        Self::new(Table::Cutoff, &id)
+        Some(Self::new(Table::Cutoff, &id))
     }
 
     pub(super) fn log(sequence: Sequence) -> Self {
@@ -220,7 +218,7 @@ impl fmt::Display for Key {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_proto::ids::{ProviderName, Subject};
+    use portcullis_proto::ids::{ProviderName, ServerName, Subject};
 
     use super::*;
 
@@ -251,8 +249,8 @@ mod tests {
             Scope::Subject(ProviderName::new(provider), Subject::new(subject))
         };
         assert!(Key::cutoff(&subject("a", "bc")) != Key::cutoff(&subject("ab", "c")));
-        assert!(
-            Key::cutoff(&Scope::Client(ClientId::new("x"))) != Key::cutoff(&Scope::Grant(GrantId::new("x")))
-        );
+        let client = Scope::Client(ClientId::new("x"));
+        assert!(Key::cutoff(&client) != Key::cutoff(&Scope::Server(ServerName::new("x"))));
+        assert!(Key::cutoff(&Scope::Grant(GrantId::new("x"))).is_none());
     }
 }

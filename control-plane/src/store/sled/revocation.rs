@@ -18,6 +18,9 @@ use crate::store::StoreError;
 /// Appends to the log, and makes what the scope names dead.
 pub(super) fn revoke(tx: &mut Tx<'_>, scope: Scope, now: Timestamp) -> Result<Entry, StoreError> {
     let entry = log::append(tx, scope, now)?;
+    if let Some(cutoff) = Key::cutoff(&entry.scope) {
+        tx.put(cutoff, &entry.sequence)?;
+    }
     match &entry.scope {
         Scope::Token(id) => {
             let key = Key::access(id);
@@ -26,9 +29,7 @@ pub(super) fn revoke(tx: &mut Tx<'_>, scope: Scope, now: Timestamp) -> Result<En
             }
         }
         Scope::Grant(id) => tx.remove(Key::grant(id)),
-        wide @ (Scope::Client(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything) => {
-            tx.put(Key::cutoff(wide), &entry.sequence)?;
-        }
+        Scope::Client(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {}
     }
     Ok(entry)
 }
@@ -49,8 +50,8 @@ pub(super) fn live(read: &impl Read, id: &GrantId) -> Result<Option<Kept<Grant>>
 
 /// Whether a wide revocation came after the grant's birth.
 pub(super) fn is_cut_off(read: &impl Read, grant: &Grant) -> Result<bool, StoreError> {
-    for scope in grant.revoked_by() {
-        let cutoff: Option<Sequence> = read.row(&Key::cutoff(&scope))?;
+    for key in grant.revoked_by().iter().filter_map(Key::cutoff) {
+        let cutoff: Option<Sequence> = read.row(&key)?;
         if cutoff.is_some_and(|cutoff| grant.born < cutoff) {
             return Ok(true);
         }
