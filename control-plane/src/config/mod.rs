@@ -143,7 +143,7 @@ pub struct Lifetimes {
 pub struct Limits {
     /// Registrations that nobody has logged in with yet: 10,000.
     pub unused_clients: usize,
-    /// Logins under way: 100,000.
+    /// Logins under way: 20,000. One can take some kilobytes.
     pub pending: usize,
 }
 
@@ -186,7 +186,7 @@ impl Default for Lifetimes {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { unused_clients: 10_000, pending: 100_000 }
+        Self { unused_clients: 10_000, pending: 20_000 }
     }
 }
 

@@ -65,7 +65,7 @@ fn defaults_hold_for_what_the_file_leaves_out() {
     assert_eq!(config.edge.allowed_origins, ["https://app.example.com"]);
     assert!(config.edge.tls.is_none());
     assert_eq!(config.lifetimes.code, Duration::from_mins(1));
-    assert_eq!(config.limits.pending, 100_000);
+    assert_eq!(config.limits.pending, 20_000);
 
     let server = &config.servers[&ServerName::new("demo")];
     assert_eq!(server.url.as_str(), "http://localhost:10000/demo/mcp");

@@ -20,6 +20,9 @@ use super::{Generation, Store, layout};
 
 /// Bytes of sled's cache for each record that may be kept: sled is dependable only while all live data fits.
 const CACHE_PER_RECORD: u64 = 1024;
+/// sled's unit of allocation, in bytes. It keeps pages up to a quarter of this in the file that we sync, and longer ones
+/// in files of their own, which nobody does.
+const SEGMENT: usize = 8 << 20;
 /// How often, and how long apart, sled's own lock is tried: 2 s in all.
 const LOCK_ATTEMPTS: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -155,7 +158,8 @@ fn open_database(directory: &Path, max_records: usize) -> Result<Database, Failu
 fn try_open(directory: &Path, max_records: usize) -> Result<Database, Failure> {
     remove_unfinished_snapshots(directory)?;
     let cache = CACHE_PER_RECORD.saturating_mul(max_records as u64).max(64 << 20);
-    let db = sled::Config::new().path(directory).cache_capacity(cache).flush_every_ms(None).open()?;
+    let config = sled::Config::new().path(directory).cache_capacity(cache).segment_size(SEGMENT);
+    let db = config.flush_every_ms(None).open()?;
     match db.get(layout::FORMAT_KEY)? {
         Some(format) if format == layout::FORMAT => {}
         None if !db.was_recovered() => {
