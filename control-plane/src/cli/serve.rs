@@ -16,13 +16,14 @@ pub(super) async fn serve(file: &Path) -> Done {
     log_json();
     let listeners = Listeners::bind(&config.listen).await?;
     let app = start(config).await?;
-    if !listen.grpc.ip().is_loopback() {
-        tracing::warn!(grpc = %listen.grpc, "whoever reaches listen.grpc may revoke: keep it on a private network");
+    let grpc = listeners.grpc.local_addr()?;
+    if !grpc.ip().is_loopback() {
+        tracing::warn!(%grpc, "whoever reaches listen.grpc may revoke: keep it on a private network");
     }
     let stop = stop_signal()?;
     tracing::info!(
         http = %listeners.http.local_addr()?,
-        grpc = %listeners.grpc.local_addr()?,
+        %grpc,
         ops = %listeners.ops.local_addr()?,
         version = env!("CARGO_PKG_VERSION"),
         "control plane started"
