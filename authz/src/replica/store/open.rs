@@ -20,9 +20,9 @@ use super::{Generation, Store, layout};
 
 /// Bytes of sled's cache for each record that may be kept: sled is dependable only while all live data fits.
 const CACHE_PER_RECORD: u64 = 1024;
-/// sled's unit of allocation, in bytes. It keeps pages up to a quarter of this in the file that we sync, and longer ones
-/// in files of their own, which nobody does.
-const SEGMENT: usize = 8 << 20;
+/// sled's unit of allocation, in bytes. It keeps pages up to a quarter of this in the file that we sync, and
+/// longer ones in files of their own, which nobody syncs.
+pub(super) const SEGMENT: usize = 8 << 20;
 /// How often, and how long apart, sled's own lock is tried: 2 s in all.
 const LOCK_ATTEMPTS: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);

@@ -108,26 +108,33 @@ async fn t34_a_second_process_is_refused() {
 
 #[tokio::test]
 async fn t34_a_damaged_store_starts_over() {
-    let damages: [fn(&Path); 5] = [
-        |sled| fs::write(sled.join("db"), b"not a database").unwrap(),
-        |sled| {
+    let database =
+        |path: &Path| sled::Config::new().path(path).segment_size(super::open::SEGMENT).open().unwrap();
+    let damages: [&dyn Fn(&Path); 6] = [
+        &|sled: &Path| fs::write(sled.join("db"), b"not a database").unwrap(),
+        &|sled: &Path| {
             fs::remove_file(sled.join("db")).unwrap();
             fs::create_dir(sled.join("db")).unwrap();
         },
-        |sled| {
+        &|sled: &Path| {
             let mut bytes = fs::read(sled.join("db")).unwrap();
             bytes.iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
             fs::write(sled.join("db"), bytes).unwrap();
         },
-        |sled| {
-            let db = sled::open(sled).unwrap();
+        &|sled: &Path| {
+            let db = database(sled);
             db.insert(layout::FORMAT_KEY, b"2").unwrap();
             db.flush().unwrap();
         },
-        |sled| {
-            let db = sled::open(sled).unwrap();
+        &|sled: &Path| {
+            let db = database(sled);
             db.open_tree("log").unwrap().insert(layout::POSITION_KEY, b"nonsense").unwrap();
             db.flush().unwrap();
+        },
+        // With other settings, which sled does not open.
+        &|sled: &Path| {
+            fs::remove_dir_all(sled).unwrap();
+            sled::open(sled).unwrap().flush().unwrap();
         },
     ];
     for (number, damage) in damages.into_iter().enumerate() {
