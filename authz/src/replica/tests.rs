@@ -1,9 +1,10 @@
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use portcullis_proto::ids::Epoch;
 use portcullis_proto::random::SystemRandom;
 use tempfile::TempDir;
+use tokio::task::unconstrained;
 
 use super::*;
 use crate::testing::{record, server};
@@ -15,25 +16,27 @@ async fn an_append_that_is_given_up_leaves_a_position_that_becomes_durable() {
     let directory = TempDir::new().unwrap();
     let (store, loaded) = Store::open(directory.path(), 1000).unwrap();
     let replica = Replica::new(store, &loaded, Duration::from_mins(1), &SystemRandom);
-    let mut position = Position::start(Epoch([1; 16]));
+    let position = Position::start(Epoch([1; 16]));
     replica.start_over(position, &SystemRandom).await.unwrap();
-    loop {
-        for _ in 0..20_000 {
-            replica.learn(replica.generation(), record()); // more than the queue takes
-        }
-        let entry = Entry {
-            sequence: position.sequence.next(),
-            at: record().issued_at,
-            forget_at: record().expires_at,
-            scope: Scope::Everything,
-        };
-        let next = position.after(&entry).unwrap();
-        let append = pin!(replica.append(std::slice::from_ref(&entry), next));
-        if append.poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            break;
-        }
-        position = next;
+
+    let entry = Entry {
+        sequence: position.sequence.next(),
+        at: record().issued_at,
+        forget_at: record().expires_at,
+        scope: Scope::Everything,
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    let mut queue = Vec::new();
+    while let Poll::Ready(place) = pin!(unconstrained(replica.store.place())).poll(&mut context) {
+        queue.push(place.unwrap());
     }
+    {
+        let entries = [entry.clone()];
+        let append = pin!(replica.append(&entries, position.after(&entry).unwrap()));
+        assert!(append.poll(&mut context).is_pending(), "the queue is full");
+    }
+    drop(queue);
+
     let known = Known {
         record: TokenRecord { born: position.sequence, ..record() },
         generation: replica.generation(),
