@@ -20,13 +20,13 @@ run: envoy
 
 test: envoy chromium $(TOOLS)/python $(TOOLS)/node
 	cargo build --workspace --bins
+	cargo test --workspace --doc --quiet
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --workspace; \
 	else \
 		cargo test --workspace --exclude portcullis-tests --tests && \
 		cargo test --package portcullis-tests --tests -- --test-threads=1; \
 	fi
-	cargo test --workspace --doc --quiet
 	@if [ -f tests/python/check_compose.py ]; then $(PYTHON) tests/python/check_compose.py; fi
 
 lint: $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
