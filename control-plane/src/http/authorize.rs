@@ -132,6 +132,11 @@ pub fn error_url(
     target.with_params(params.into_iter().flatten())
 }
 
+/// [`error_url`] for a request that has passed its checks.
+pub fn refusal_url(issuer: &Issuer, request: &AuthorizationRequest, error: &OAuthError) -> String {
+    error_url(issuer, &request.redirect, request.state.as_deref(), error)
+}
+
 /// A redirect that always becomes a GET.
 pub fn see_other(url: &str) -> Response {
     let headers = [

@@ -13,10 +13,11 @@ use secrecy::SecretString;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::authorize::{error_url, see_other};
+use super::authorize::{refusal_url, see_other};
 use super::browser::Browser;
+use super::consent::login;
 use super::extract::AtIssuer;
-use super::page::{Problem, problem};
+use super::page::{problem, problem_going_back};
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -25,7 +26,7 @@ use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
 use crate::oauth::params::Params;
 use crate::oauth::pending::{BrowserId, Pending, StateId};
-use crate::provider::{Identity, Login, ProviderError, ProviderTokens};
+use crate::provider::{Identity, ProviderError, ProviderTokens};
 use crate::store::{Granted, StoreError};
 use crate::upstream;
 
@@ -119,14 +120,7 @@ async fn identify(
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
     let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
-    let scopes = pending.request.scopes.clone().into_vec();
-    let login = Login {
-        redirect_uri: &issuer.callback,
-        state: params.get("state").unwrap_or_default(),
-        nonce: &pending.nonce,
-        verifier: &pending.verifier,
-        scopes: &scopes,
-    };
+    let login = login(issuer, pending, params.get("state").unwrap_or_default());
     Ok(provider.exchange(&code, &login, app.now()).await?)
 }
 
@@ -181,10 +175,7 @@ async fn grant(
 /// A "no" goes straight back to the client. Everything else is shown, with a way back.
 async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginError) -> Response {
     let request = &pending.request;
-    let url = |code, description: &str| {
-        let error = OAuthError::new(code, description);
-        error_url(issuer, &request.redirect, request.state.as_deref(), &error)
-    };
+    let url = |code, description: &str| refusal_url(issuer, request, &OAuthError::new(code, description));
     let client = app.store.client(&request.client, app.now()).await.ok().flatten();
     let name = client.and_then(|client| client.name);
     tracing::warn!(client = %request.client, server = %request.server, provider = %pending.provider, %error, "login failed");
@@ -193,23 +184,23 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
             ("denied", see_other(&url(ErrorCode::AccessDenied, "the login was refused")))
         }
         LoginError::Provider(ProviderError::Unreachable(_)) => {
-            let page = Problem {
-                title: "The login service does not answer",
-                message: "Nothing has been granted. Go back and try again in a minute.",
-                way_back: None,
-            };
-            let url = url(ErrorCode::TemporarilyUnavailable, "the login service does not answer");
-            ("unreachable", page.going_back(&url, name.as_deref()))
+            let page = problem_going_back(
+                "The login service does not answer",
+                "Nothing has been granted. Go back and try again in a minute.",
+                &url(ErrorCode::TemporarilyUnavailable, "the login service does not answer"),
+                name.as_deref(),
+            );
+            ("unreachable", page)
         }
         _ => {
-            let page = Problem {
-                title: "The login did not work",
-                message: "The login service's answer could not be used. Nothing has been granted. If it \
-                          happens again, tell whoever runs this service; the log has the details.",
-                way_back: None,
-            };
-            let url = url(ErrorCode::ServerError, "the login did not work");
-            ("failed", page.going_back(&url, name.as_deref()))
+            let page = problem_going_back(
+                "The login did not work",
+                "The login service's answer could not be used. Nothing has been granted. If it happens \
+                 again, tell whoever runs this service; the log has the details.",
+                &url(ErrorCode::ServerError, "the login did not work"),
+                name.as_deref(),
+            );
+            ("failed", page)
         }
     };
     Metrics::count(&app.metrics.logins, outcome);

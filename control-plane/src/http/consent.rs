@@ -7,10 +7,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use portcullis_proto::random;
 
-use super::authorize::{Refusal, error_url, examine};
+use super::authorize::{Refusal, error_url, examine, refusal_url};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
-use super::page::{Continue, Problem, page, problem};
+use super::page::{Continue, page, problem, problem_going_back};
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -56,8 +56,7 @@ pub async fn consent(
     Metrics::count(&app.metrics.authorizations, "denied");
     tracing::info!(client = %client.id, server = %request.server, "denied by the user");
     let denied = OAuthError::new(ErrorCode::AccessDenied, "the user said no");
-    let url = error_url(&issuer, &request.redirect, request.state.as_deref(), &denied);
-    send_on("Access denied", &url, &request.redirect.display_host())
+    send_on("Access denied", &refusal_url(&issuer, &request, &denied), &request.redirect.display_host())
 }
 
 async fn approve(
@@ -67,15 +66,14 @@ async fn approve(
     client: &Client,
     request: AuthorizationRequest,
 ) -> Response {
-    let way_back = |error: &OAuthError| error_url(issuer, &request.redirect, request.state.as_deref(), error);
     let unavailable = || {
         let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "the login service cannot be reached");
-        Problem {
-            title: "The login service cannot be reached",
-            message: "Nothing has been granted. Try again in a minute.",
-            way_back: None,
-        }
-        .going_back(&way_back(&error), client.name.as_deref())
+        problem_going_back(
+            "The login service cannot be reached",
+            "Nothing has been granted. Try again in a minute.",
+            &refusal_url(issuer, &request, &error),
+            client.name.as_deref(),
+        )
     };
     match begin(app, issuer, browser, request.clone()).await {
         Ok(Started { url, provider }) => {
@@ -128,15 +126,7 @@ async fn begin(
         expires_at: app.now().after(app.config.lifetimes.pending),
         request,
     };
-    let scopes = pending.request.scopes.clone().into_vec();
-    let login = Login {
-        redirect_uri: &issuer.callback,
-        state: &state,
-        nonce: &pending.nonce,
-        verifier: &pending.verifier,
-        scopes: &scopes,
-    };
-    let url = provider.authorization_url(&login).await?;
+    let url = provider.authorization_url(&login(issuer, &pending, &state)).await?;
     let provider = pending.provider.to_string();
     match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
         Begun::Done => Ok(Started { url: url.into(), provider }),
@@ -144,14 +134,17 @@ async fn begin(
     }
 }
 
-fn send_on(title: &str, url: &str, destination: &str) -> Response {
-    page(StatusCode::OK, &Continue { title, url, destination })
+/// The login as the provider sees it: the same when it begins and when its code is exchanged.
+pub(super) fn login<'a>(issuer: &'a Issuer, pending: &'a Pending, state: &'a str) -> Login<'a> {
+    Login {
+        redirect_uri: &issuer.callback,
+        state,
+        nonce: &pending.nonce,
+        verifier: &pending.verifier,
+        scopes: pending.request.scopes.as_slice(),
+    }
 }
 
-impl Problem<'_> {
-    /// The page, with a link that takes the browser and the error back to the client.
-    pub fn going_back(&self, url: &str, client: Option<&str>) -> Response {
-        let way_back = Some((url, client.unwrap_or("the application")));
-        page(StatusCode::BAD_GATEWAY, &Problem { way_back, title: self.title, message: self.message })
-    }
+fn send_on(title: &str, url: &str, destination: &str) -> Response {
+    page(StatusCode::OK, &Continue { title, url, destination })
 }

@@ -87,9 +87,7 @@ async fn redeem(
     let code_id = presented.id();
     let code = app.store.code(&code_id).await?.ok_or_else(OAuthError::invalid_grant)?;
     code.check(&Redemption { client: &client.id, redirect_uri, verifier, server: server.as_ref() }, now)?;
-    let Some(grant) = app.store.live_grant(&code.grant).await? else {
-        return Err(OAuthError::invalid_grant());
-    };
+    let grant = app.store.live_grant(&code.grant).await?.ok_or_else(OAuthError::invalid_grant)?;
     if !issuer.has(&grant.server) {
         return Err(OAuthError::invalid_grant());
     }

@@ -69,6 +69,11 @@ impl Scopes {
     }
 
     /// The tokens.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The tokens.
     pub fn into_vec(self) -> Vec<String> {
         self.0
     }
