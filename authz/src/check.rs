@@ -5,7 +5,7 @@ use std::sync::Arc;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use portcullis_proto::ids::TokenId;
-use portcullis_proto::time::Clock;
+use portcullis_proto::time::{Clock, Timestamp};
 use portcullis_proto::token::{Access, Presented};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -52,11 +52,11 @@ impl Checker {
 
     /// Answers for one request.
     pub async fn check(&self, request: &CheckRequest) -> CheckResponse {
-        let began = Instant::now();
+        let (began, now) = (Instant::now(), self.clock.now());
         let incoming = Incoming::read(request);
         let mut findings = Findings::default();
-        let (response, denial) = match self.replica.admit(incoming.server) {
-            Ok(server) => match self.pass(&incoming, &server, &mut findings).await {
+        let (response, denial) = match self.replica.admit(incoming.server, now) {
+            Ok(server) => match self.pass(&incoming, &server, now, &mut findings).await {
                 Ok(response) => (response, None),
                 Err(denial) => {
                     let audit = findings.audit(incoming.server);
@@ -83,17 +83,17 @@ impl Checker {
         &self,
         incoming: &Incoming<'_>,
         server: &Server,
+        now: Timestamp,
         findings: &mut Findings,
     ) -> Result<CheckResponse, Denial> {
         let token = incoming.token()?;
         let id = token.id();
         findings.token = Some(id);
-        let known = match self.replica.resident(id)? {
-            Some(known) => known,
-            None => self.resolver.resolve(id).await?,
+        let (known, now) = match self.replica.resident(id)? {
+            Some(known) => (known, now),
+            None => (self.resolver.resolve(id).await?, self.clock.now()),
         };
         findings.known = Some(known.clone());
-        let now = self.clock.now();
         let permit = self.replica.judge(server, &known, now)?;
         match lifetime(&permit, now) {
             Lifetime::Ample => {}

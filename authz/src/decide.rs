@@ -47,6 +47,8 @@ pub enum Outage {
     UnknownServer,
     /// The replica has not caught up with the revocation log, or has not heard of it for too long.
     Stale,
+    /// This machine's clock and the control plane's disagree: no token's end can be judged.
+    ClockSkew,
     /// The replica was told to start over while this request was under way.
     StartedOver,
     /// The replica's store could not be read.
@@ -135,6 +137,7 @@ impl Outage {
         match self {
             Self::UnknownServer => "unknown_server",
             Self::Stale => "stale",
+            Self::ClockSkew => "clock_skew",
             Self::StartedOver => "started_over",
             Self::Store => "store",
             Self::Unresolved => "unresolved",

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use portcullis_proto::time::Clock;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -25,13 +26,14 @@ const SERVICES: [&str; 2] = [<AuthorizationServer<Checker> as NamedService>::NAM
 pub async fn follow(
     reporter: &HealthReporter,
     replica: &Replica,
+    clock: &dyn Clock,
     shutdown: &CancellationToken,
 ) -> Infallible {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = false;
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let ready = replica.ready();
+        let ready = replica.ready(clock.now()).is_ok();
         if ready != last {
             info!(ready, "readiness changed");
             report(reporter, ready).await;

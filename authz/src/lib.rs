@@ -46,6 +46,7 @@ use tracing::{info, warn};
 use check::Checker;
 use config::Config;
 use metrics::Metrics;
+use ops::Ops;
 use replica::Replica;
 use replica::resolve::Resolver;
 use replica::store::{OpenError, Store, StoreError};
@@ -93,17 +94,18 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let client = ReplicaClient::new(connect(config.control_plane));
     let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
     let checker = Checker::new(replica.clone(), resolver, clock.clone(), metrics.clone());
-    let sync = Sync::new(replica.clone(), client, config.instance, random);
+    let sync = Sync::new(replica.clone(), client, config.instance, clock.clone(), random);
+    let ops = Ops { replica: replica.clone(), metrics, clock: clock.clone(), shutdown: shutdown.clone() };
     let health = HealthReporter::new();
     health::report(&health, false).await;
 
     let ended = tokio::select! {
         ended = serve_grpc(listeners.grpc, checker, &health, &shutdown) => ended,
-        error = serve_ops(listeners.ops, ops::router(replica.clone(), metrics)) => Err(error),
+        error = serve_ops(listeners.ops, ops::router(ops)) => Err(error),
         error = sync.run() => Err(error.into()),
-        error = replica::sweep::run(replica.clone(), clock) => Err(error.into()),
+        error = replica::sweep::run(replica.clone(), clock.clone()) => Err(error.into()),
         () = replica.store().failed() => Err(StoreError::Stopped.into()),
-        never = health::follow(&health, &replica, &shutdown) => match never {},
+        never = health::follow(&health, &replica, &*clock, &shutdown) => match never {},
     };
     replica.store().close().await;
     info!("stopped");

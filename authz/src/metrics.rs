@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::decide::Denial;
 use crate::replica::Figures;
+use crate::replica::skew::Skew;
 
 /// Every metric of this process.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct Metrics {
     resolves: Family<Resolve, Counter>,
     resolve_seconds: Histogram,
     lag_seconds: Gauge<f64, AtomicU64>,
+    clock_skew_seconds: Gauge<f64, AtomicU64>,
     applied: Gauge<u64, AtomicU64>,
     head: Gauge<u64, AtomicU64>,
     records: Gauge<u64, AtomicU64>,
@@ -61,6 +63,10 @@ impl Default for Metrics {
         let lag_seconds = Gauge::default();
         let help = "Since the replica was last known to be complete; +Inf before its first catch-up";
         registry.register("stream_lag_seconds", help, lag_seconds.clone());
+        let clock_skew_seconds = Gauge::default();
+        let help =
+            "By how much this machine's clock is ahead of the control plane's, where that stops decisions";
+        registry.register("clock_skew_seconds", help, clock_skew_seconds.clone());
         let applied = Gauge::default();
         registry.register("applied_sequence", "Last revocation entry in force", applied.clone());
         let head = Gauge::default();
@@ -76,6 +82,7 @@ impl Default for Metrics {
             resolves,
             resolve_seconds,
             lag_seconds,
+            clock_skew_seconds,
             applied,
             head,
             records,
@@ -109,6 +116,7 @@ impl Metrics {
     /// The text for a scrape.
     pub fn render(&self, figures: Figures) -> Result<String, fmt::Error> {
         self.lag_seconds.set(figures.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+        self.clock_skew_seconds.set(figures.skew.map_or(0.0, Skew::seconds));
         self.applied.set(figures.applied.0);
         self.head.set(figures.head.0);
         self.records.set(figures.records as u64);
@@ -138,6 +146,7 @@ mod tests {
             "portcullis_authz_check_seconds_count 2",
             "portcullis_authz_resolve_seconds_count 1",
             "portcullis_authz_stream_lag_seconds inf",
+            "portcullis_authz_clock_skew_seconds 0.0",
             "portcullis_authz_applied_sequence 0",
             "portcullis_authz_head_sequence 0",
             "portcullis_authz_records 3",

@@ -7,6 +7,7 @@
 mod backoff;
 pub mod freshness;
 pub mod resolve;
+pub mod skew;
 mod step;
 pub mod store;
 pub mod sweep;
@@ -24,10 +25,12 @@ use portcullis_proto::revocation::{Entry, Position, Scope};
 use portcullis_proto::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::{error, info};
 
 use crate::catalog::{Catalog, Server};
 use crate::decide::{Denial, Outage, Permit, decide};
-use freshness::Freshness;
+use freshness::{Freshness, Moment};
+use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
 use tombstones::Tombstones;
 
@@ -61,6 +64,8 @@ struct View {
     tombstones: Tombstones,
     catalog: Option<Catalog>,
     freshness: Freshness,
+    /// Of this machine's clock, at the last heartbeat.
+    skew: Option<Skew>,
 }
 
 /// Figures for metrics.
@@ -76,6 +81,8 @@ pub struct Figures {
     pub head: Sequence,
     /// How long ago the replica was known to be complete; `None` before the first catch-up.
     pub age: Option<Duration>,
+    /// How wrong this machine's clock is, where it is too wrong to decide by.
+    pub skew: Option<Skew>,
 }
 
 // === impl Replica ===
@@ -98,24 +105,21 @@ impl Replica {
             tombstones,
             catalog: None,
             freshness: Freshness::default(),
+            skew: None,
         };
         Self { view: RwLock::new(view), hot: Cache::new(HOT_RECORDS), store, max_staleness }
     }
 
     /// The server of this name, where the replica is current enough to decide for it.
-    pub fn admit(&self, server: &str) -> Result<Arc<Server>, Outage> {
+    pub fn admit(&self, server: &str, now: Timestamp) -> Result<Arc<Server>, Outage> {
         let view = self.view();
-        if !view.freshness.within(self.max_staleness, Instant::now()) {
-            return Err(Outage::Stale);
-        }
-        let catalog = view.catalog.as_ref().ok_or(Outage::Stale)?;
+        let catalog = view.current(self.max_staleness, moment(now))?;
         catalog.get(server).cloned().ok_or(Outage::UnknownServer)
     }
 
     /// Whether the replica is current enough to decide.
-    pub fn ready(&self) -> bool {
-        let view = self.view();
-        view.catalog.is_some() && view.freshness.within(self.max_staleness, Instant::now())
+    pub fn ready(&self, now: Timestamp) -> Result<(), Outage> {
+        self.view().current(self.max_staleness, moment(now)).map(drop)
     }
 
     /// The record of a token, where this instance has it.
@@ -145,14 +149,15 @@ impl Replica {
     }
 
     /// Figures for metrics.
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self, now: Timestamp) -> Figures {
         let view = self.view();
         Figures {
             records: self.store.len(),
             tombstones: view.tombstones.len(),
             applied: view.position.map_or(Sequence(0), |position| position.sequence),
             head: view.head,
-            age: view.freshness.age(Instant::now()),
+            age: view.freshness.age(moment(now)),
+            skew: view.skew,
         }
     }
 
@@ -225,11 +230,21 @@ impl Replica {
         Ok(())
     }
 
-    fn heartbeat(&self, head: Sequence) {
+    /// Takes in a heartbeat that was asked for at `asked`.
+    fn heartbeat(&self, head: Sequence, asked: Moment, skew: Option<Skew>) {
         let mut view = self.view_mut();
         let position = view.position.map_or(Sequence(0), |position| position.sequence);
         view.head = head.max(position);
-        view.freshness.heartbeat(head, position, Instant::now());
+        view.freshness.heartbeat(head, position, asked);
+        let before = std::mem::replace(&mut view.skew, skew);
+        drop(view);
+        match (before, skew) {
+            (None, Some(skew)) => {
+                error!("this machine's clock is {skew}: nothing is decided until they agree")
+            }
+            (Some(_), None) => info!("this machine's clock agrees with the control plane's again"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
     }
 
     fn reconnect(&self) {
@@ -256,6 +271,25 @@ impl Replica {
     fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+// === impl View ===
+
+impl View {
+    /// The catalog, where nothing stands against deciding.
+    fn current(&self, max_staleness: Duration, now: Moment) -> Result<&Catalog, Outage> {
+        if self.skew.is_some() {
+            return Err(Outage::ClockSkew);
+        }
+        if !self.freshness.within(max_staleness, now) {
+            return Err(Outage::Stale);
+        }
+        self.catalog.as_ref().ok_or(Outage::Stale)
+    }
+}
+
+fn moment(wall: Timestamp) -> Moment {
+    Moment { instant: Instant::now(), wall }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What a message of the Watch stream means to an instance that stands at some position. Pure.
 
+use std::time::Duration;
+
 use portcullis_proto::Malformed;
 use portcullis_proto::ids::Sequence;
 use portcullis_proto::revocation::{Entry, Position};
+use portcullis_proto::time::Timestamp;
 use portcullis_proto::v1::{self, watch_response::Message};
 use thiserror::Error;
 
@@ -17,8 +20,19 @@ pub(super) enum Step {
     Catalog(Catalog),
     /// Put these entries in force; then the instance stands at this position.
     Append(Vec<Entry>, Position),
-    /// The log's head is here.
-    Heartbeat(Sequence),
+    /// The log's head was here after this instance had asked.
+    Heartbeat(Heartbeat),
+}
+
+/// The control plane's answer to a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heartbeat {
+    /// The log's head.
+    pub(super) head: Sequence,
+    /// What the probe said, in milliseconds of the instance's own.
+    pub(super) probe_at: Duration,
+    /// The control plane's clock.
+    pub(super) now: Timestamp,
 }
 
 /// The message cannot belong to the log that the instance follows. Something may have been missed: the
@@ -39,6 +53,9 @@ pub(super) enum ProtocolError {
         /// The one that came.
         got: Sequence,
     },
+    /// The heartbeat answers a probe that is still to be made.
+    #[error("a heartbeat that nobody has asked for")]
+    UnaskedHeartbeat,
     /// The head belongs to another log than the instance's position.
     #[error("the control plane follows another revocation log")]
     AnotherLog,
@@ -53,10 +70,7 @@ pub(super) fn step(position: Option<Position>, message: v1::WatchResponse) -> Re
         }
         Message::Catalog(message) => Ok(Step::Catalog(message.into())),
         Message::Entries(message) => append(position.ok_or(ProtocolError::NoPosition)?, message),
-        Message::Heartbeat(message) => {
-            let head = message.head.ok_or(Malformed("heartbeat without a head"))?;
-            heartbeat(position.ok_or(ProtocolError::NoPosition)?, head.try_into()?)
-        }
+        Message::Heartbeat(message) => heartbeat(position.ok_or(ProtocolError::NoPosition)?, message),
     }
 }
 
@@ -73,18 +87,22 @@ fn append(mut position: Position, message: v1::Entries) -> Result<Step, Protocol
 }
 
 /// A head behind the position is an older heartbeat that an entry has overtaken.
-fn heartbeat(position: Position, head: Position) -> Result<Step, ProtocolError> {
+fn heartbeat(position: Position, message: v1::Heartbeat) -> Result<Step, ProtocolError> {
+    let head: Position = message.head.ok_or(Malformed("heartbeat without a head"))?.try_into()?;
     if head.epoch != position.epoch || (head.sequence == position.sequence && head != position) {
         return Err(ProtocolError::AnotherLog);
     }
-    Ok(Step::Heartbeat(head.sequence))
+    Ok(Step::Heartbeat(Heartbeat {
+        head: head.sequence,
+        probe_at: Duration::from_millis(message.probe_at_ms),
+        now: Timestamp::from_millis(message.now_ms),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use portcullis_proto::ids::{ClientId, Epoch};
     use portcullis_proto::revocation::Scope;
-    use portcullis_proto::time::Timestamp;
 
     use super::*;
 
@@ -107,7 +125,8 @@ mod tests {
     }
 
     fn head(head: Position) -> v1::WatchResponse {
-        v1::WatchResponse { message: Some(Message::Heartbeat(v1::Heartbeat { head: Some(head.into()) })) }
+        let heartbeat = v1::Heartbeat { head: Some(head.into()), probe_at_ms: 7, now_ms: 9 };
+        v1::WatchResponse { message: Some(Message::Heartbeat(heartbeat)) }
     }
 
     #[test]
@@ -164,7 +183,12 @@ mod tests {
             let Ok(Step::Heartbeat(got)) = step(Some(ours), head(head_of_ours)) else {
                 panic!("not a heartbeat");
             };
-            assert_eq!(got, Sequence(sequence));
+            let expected = Heartbeat {
+                head: Sequence(sequence),
+                probe_at: Duration::from_millis(7),
+                now: Timestamp::from_millis(9),
+            };
+            assert_eq!(got, expected);
         }
     }
 }

@@ -6,23 +6,28 @@ use std::time::Duration;
 
 use portcullis_proto::ids::InstanceName;
 use portcullis_proto::random::Random;
+use portcullis_proto::time::Clock;
 use portcullis_proto::v1::replica_client::ReplicaClient;
 use portcullis_proto::v1::watch_request::Message;
-use portcullis_proto::v1::{Applied, Hello, WatchRequest};
+use portcullis_proto::v1::{Applied, Hello, Probe, WatchRequest};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tracing::{info, warn};
 
 use super::Replica;
 use super::backoff::Backoff;
-use super::step::{ProtocolError, Step, step};
+use super::freshness::Moment;
+use super::skew::skew;
+use super::step::{Heartbeat, ProtocolError, Step, step};
 use super::store::{Durable, StoreError};
 
-/// Heartbeats come each second. A stream that is silent for this long is as good as gone.
+/// How often the control plane is asked how far the log is.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// A stream that is silent for this long, probes notwithstanding, is as good as gone.
 const SILENCE: Duration = Duration::from_secs(5);
 /// A stream that has lived for this long was none of those that fail at once.
 const STEADY: Duration = Duration::from_secs(5);
@@ -34,7 +39,10 @@ pub struct Sync {
     replica: Arc<Replica>,
     client: ReplicaClient<Channel>,
     instance: InstanceName,
+    clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// When this began: what probes count from.
+    epoch: Instant,
     /// Whether the replica's position may be built upon. After a protocol error it may not.
     trusted: bool,
 }
@@ -62,10 +70,11 @@ impl Sync {
         replica: Arc<Replica>,
         client: ReplicaClient<Channel>,
         instance: InstanceName,
+        clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
         let client = client.max_decoding_message_size(MAX_MESSAGE);
-        Self { replica, client, instance, random, trusted: true }
+        Self { replica, client, instance, clock, random, epoch: Instant::now(), trusted: true }
     }
 
     /// Follows one stream after the other. Returns only when the store takes no more writes.
@@ -92,7 +101,7 @@ impl Sync {
         let position = self.replica.position().filter(|_| self.trusted).map(Into::into);
         let hello = Message::Hello(Hello { instance: self.instance.to_string(), position });
         let (requests, outgoing) = mpsc::channel(1);
-        let speak = speak(hello, durable, requests);
+        let speak = speak(hello, durable, self.epoch, requests);
         tokio::select! {
             ended = self.listen(ReceiverStream::new(outgoing), backoff) => ended,
             ended = speak => ended,
@@ -107,15 +116,8 @@ impl Sync {
         self.replica.reconnect();
         let began = Instant::now();
         let mut responses = in_time(self.client.watch(requests)).await?.into_inner();
-        let mut last = Instant::now();
         loop {
             let message = in_time(responses.message()).await?.ok_or(SyncError::Ended)?;
-            // A process that was stopped for a while finds what was said meanwhile: a heartbeat of long ago is no
-            // sign that nothing is missing now.
-            if last.elapsed() > SILENCE {
-                return Err(SyncError::Silent);
-            }
-            last = Instant::now();
             match step(self.replica.position(), message)? {
                 Step::StartOver(from) => {
                     info!(sequence = from.sequence.0, epoch = ?from.epoch, "starting over");
@@ -124,14 +126,24 @@ impl Sync {
                 }
                 Step::Catalog(catalog) => self.replica.set_catalog(catalog),
                 Step::Append(entries, position) => self.replica.append(&entries, position).await?,
-                Step::Heartbeat(head) => {
-                    self.replica.heartbeat(head);
+                Step::Heartbeat(heartbeat) => {
+                    self.take_in(heartbeat)?;
                     if began.elapsed() >= STEADY {
                         backoff.reset();
                     }
                 }
             }
         }
+    }
+
+    /// A heartbeat proves what it says for the moment of its probe, by this instance's own clock.
+    fn take_in(&self, heartbeat: Heartbeat) -> Result<(), ProtocolError> {
+        let (instant, wall) = (Instant::now(), self.clock.now());
+        let asked = self.epoch.checked_add(heartbeat.probe_at).filter(|asked| *asked <= instant);
+        let asked = asked.ok_or(ProtocolError::UnaskedHeartbeat)?;
+        let asked = Moment { instant: asked, wall: wall.before(instant.duration_since(asked)) };
+        self.replica.heartbeat(heartbeat.head, asked, skew(asked.wall, heartbeat.now, wall));
+        Ok(())
     }
 }
 
@@ -142,21 +154,34 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, tonic::Status>>) -> R
     }
 }
 
-/// Hello, then the position whenever it has become durable. What has not been said yet when the next one comes
-/// is left out.
+/// Hello, then a probe each second, and the position whenever it has become durable. What has not been said yet
+/// when the next one comes is left out.
 async fn speak(
     hello: Message,
     mut durable: watch::Receiver<Durable>,
+    epoch: Instant,
     requests: mpsc::Sender<WatchRequest>,
 ) -> Result<Infallible, SyncError> {
+    let mut probes = interval(PROBE_EVERY);
+    probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next = Some(hello);
     loop {
         if let Some(message) = next.take() {
             let request = WatchRequest { message: Some(message) };
             requests.send(request).await.map_err(|_| SyncError::Ended)?;
         }
-        durable.changed().await.map_err(|_| SyncError::Ended)?;
-        let applied = *durable.borrow_and_update();
-        next = applied.map(|(_, sequence)| Message::Applied(Applied { sequence: sequence.0 }));
+        tokio::select! {
+            changed = durable.changed() => {
+                changed.map_err(|_| SyncError::Ended)?;
+                let applied = *durable.borrow_and_update();
+                next = applied.map(|(_, sequence)| Message::Applied(Applied { sequence: sequence.0 }));
+            }
+            _ = probes.tick() => next = Some(Message::Probe(probe(epoch.elapsed()))),
+        }
     }
+}
+
+/// Rounded down: an answer must not seem to have been asked for later than it was.
+fn probe(since_epoch: Duration) -> Probe {
+    Probe { at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX) }
 }

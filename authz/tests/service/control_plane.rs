@@ -10,7 +10,7 @@ use std::time::Duration;
 use portcullis_proto::ids::{Epoch, Sequence, TokenId};
 use portcullis_proto::record::TokenRecord;
 use portcullis_proto::revocation::{Entry, Position, Scope};
-use portcullis_proto::time::Timestamp;
+use portcullis_proto::time::{Clock, SystemClock, Timestamp};
 use portcullis_proto::v1::replica_server::{Replica, ReplicaServer};
 use portcullis_proto::v1::resolve_response::Outcome;
 use portcullis_proto::v1::watch_response::Message;
@@ -49,6 +49,10 @@ struct Shared {
 pub(crate) struct WatchStream {
     pub(crate) hello: v1::Hello,
     pub(crate) log: Log,
+    /// The latest probe that was read.
+    probe: Option<v1::Probe>,
+    /// The latest acknowledgement that was read.
+    acknowledged: Option<Sequence>,
     requests: Streaming<v1::WatchRequest>,
     responses: mpsc::Sender<Result<v1::WatchResponse, Status>>,
 }
@@ -162,7 +166,8 @@ impl Replica for Shared {
             return Err(Status::invalid_argument("no Hello"));
         };
         let (responses, stream) = mpsc::channel(16);
-        let watch = WatchStream { hello, log: Log::new(1), requests, responses };
+        let (log, probe, acknowledged) = (Log::new(1), None, None);
+        let watch = WatchStream { hello, log, probe, acknowledged, requests, responses };
         self.streams.send(watch).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
@@ -175,7 +180,8 @@ impl WatchStream {
         self.responses.send(Ok(v1::WatchResponse { message: Some(message) })).await.unwrap();
     }
 
-    pub(crate) async fn start_over(&self) {
+    pub(crate) async fn start_over(&mut self) {
+        self.acknowledged = None; // what is acknowledged now belongs to the log before
         self.send(Message::StartOver(v1::StartOver { from: Some(self.log.0.into()) })).await;
     }
 
@@ -192,8 +198,30 @@ impl WatchStream {
         self.send(Message::Catalog(v1::Catalog { servers })).await;
     }
 
-    pub(crate) async fn heartbeat(&self) {
-        self.send(Message::Heartbeat(v1::Heartbeat { head: Some(self.log.0.into()) })).await;
+    /// Answers the latest probe that has come, once more where it must.
+    pub(crate) async fn heartbeat(&mut self) {
+        let probe_at_ms = self.probe().await;
+        self.answer(probe_at_ms, SystemClock.now()).await;
+    }
+
+    /// The latest probe that has come.
+    pub(crate) async fn probe(&mut self) -> u64 {
+        while let Ok(request) = timeout(Duration::ZERO, self.requests.next()).await {
+            self.note(request.expect("the stream ended").unwrap());
+        }
+        loop {
+            if let Some(probe) = self.probe {
+                return probe.at_ms;
+            }
+            self.hear().await;
+        }
+    }
+
+    /// Answers a probe, by a clock that says `now`.
+    pub(crate) async fn answer(&self, probe_at_ms: u64, now: Timestamp) {
+        let head = Some(self.log.0.into());
+        let heartbeat = v1::Heartbeat { head, probe_at_ms, now_ms: now.as_millis() };
+        self.send(Message::Heartbeat(heartbeat)).await;
     }
 
     /// Appends an entry to the log and sends it.
@@ -214,13 +242,25 @@ impl WatchStream {
 
     /// Waits for the instance to acknowledge this entry, and nothing beyond it.
     pub(crate) async fn applied_at(&mut self, sequence: Sequence) {
-        loop {
-            let request = timeout(SOON, self.requests.next()).await.expect("nothing is acknowledged");
-            match request.expect("the stream ended").unwrap().message {
-                Some(watch_request::Message::Applied(applied)) if applied.sequence == sequence.0 => return,
-                Some(watch_request::Message::Applied(applied)) if applied.sequence < sequence.0 => {}
-                other => panic!("not the acknowledgement of {sequence}: {other:?}"),
+        while self.acknowledged.is_none_or(|acknowledged| acknowledged < sequence) {
+            self.hear().await;
+        }
+        assert_eq!(self.acknowledged, Some(sequence));
+    }
+
+    /// Waits for the instance to say something.
+    async fn hear(&mut self) {
+        let request = timeout(SOON, self.requests.next()).await.expect("the instance says nothing");
+        self.note(request.expect("the stream ended").unwrap());
+    }
+
+    fn note(&mut self, request: v1::WatchRequest) {
+        match request.message {
+            Some(watch_request::Message::Applied(applied)) => {
+                self.acknowledged = Some(Sequence(applied.sequence))
             }
+            Some(watch_request::Message::Probe(probe)) => self.probe = Some(probe),
+            other => panic!("neither Applied nor Probe: {other:?}"),
         }
     }
 

@@ -92,10 +92,16 @@ impl Local {
         let metrics = Arc::new(Metrics::default());
         let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
         let checker = Arc::new(Checker::new(replica.clone(), resolver, Arc::new(SystemClock), metrics));
-        let sync = Sync::new(replica.clone(), client, InstanceName::new("local"), Arc::new(SystemRandom));
+        let sync = Sync::new(
+            replica.clone(),
+            client,
+            InstanceName::new("local"),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom),
+        );
         let sync = tokio::spawn(async { drop(sync.run().await) });
         let stream = control.catch_up(Log::new(1)).await;
-        eventually("the replica is ready", async || replica.ready()).await;
+        eventually("the replica is ready", async || replica.ready(SystemClock.now()).is_ok()).await;
         Self { checker, control, _stream: stream, sync }
     }
 }

@@ -16,7 +16,9 @@ async fn a_request_under_way_is_answered_before_the_service_stops() {
     world.control.hold();
     let (verdict, ()) = tokio::join!(world.service.check(&token), async {
         world.control.wait_asked(1).await;
+        assert!(world.service.get("/readyz").await.starts_with("HTTP/1.1 200"));
         world.service.shutdown.cancel();
+        assert!(world.service.get("/readyz").await.contains("stopping"));
         world.control.release();
     });
     assert_eq!(verdict.short(), (200, "allowed"));

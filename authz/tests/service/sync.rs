@@ -183,7 +183,7 @@ async fn records_are_kept_across_a_restart() {
 
 #[tokio::test]
 async fn t33_without_heartbeats_everything_is_503_and_the_next_one_heals() {
-    let world = World::with_staleness(Duration::from_millis(500)).await;
+    let mut world = World::with_staleness(Duration::from_millis(500)).await;
     let (token, record) = issue();
     world.control.knows(&record);
     eventually("the instance is stale", async || world.service.check(&token).await.status == 503).await;
@@ -201,7 +201,7 @@ async fn t33_without_heartbeats_everything_is_503_and_the_next_one_heals() {
 /// The service runs on this test's thread, the control plane on its own.
 #[tokio::test]
 async fn t32_a_heartbeat_that_was_found_late_makes_nothing_current() {
-    let world = World::with_staleness(Duration::from_secs(1)).await;
+    let mut world = World::with_staleness(Duration::from_secs(1)).await;
     let (token, record) = issue();
     world.control.knows(&record);
     world.stream.heartbeat().await;

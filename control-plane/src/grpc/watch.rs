@@ -13,15 +13,11 @@ use portcullis_proto::v1::watch_request::Message as Incoming;
 use portcullis_proto::v1::watch_response::Message as Outgoing;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
-use tokio::time::MissedTickBehavior;
 use tonic::{Status, Streaming};
 
 use super::unavailable;
 use crate::app::App;
-use crate::instances::Membership;
 
-/// How often an instance hears that nothing has happened.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long an instance may leave a full queue full.
 const STALLED: Duration = Duration::from_secs(5);
 /// Entries in one message.
@@ -53,19 +49,23 @@ pub async fn run(
     tracing::info!(instance = %name, from = %position.sequence, "authz instance connected");
     send(queue, Outgoing::Catalog(catalog(app))).await?;
 
-    let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut probe = None;
     loop {
         position = catch_up(app, position, &mut head, queue).await?;
+        if let Some(v1::Probe { at_ms }) = probe.take() {
+            let (head, now_ms) = (Some(position.into()), app.now().as_millis());
+            send(queue, Outgoing::Heartbeat(v1::Heartbeat { head, probe_at_ms: at_ms, now_ms })).await?;
+        }
         tokio::select! {
             changed = head.changed() => {
                 changed.map_err(|_| Status::unavailable("the store is closed"))?;
             }
-            _ = heartbeat.tick() => {
-                send(queue, Outgoing::Heartbeat(v1::Heartbeat { head: Some(position.into()) })).await?;
-            }
-            message = incoming.message() => match message? {
-                Some(message) => acknowledge(&membership, &message)?,
+            message = incoming.message() => match message?.map(|message| message.message) {
+                Some(Some(Incoming::Applied(applied))) => membership.applied(Sequence(applied.sequence)),
+                Some(Some(Incoming::Probe(asked))) => probe = Some(asked),
+                Some(Some(Incoming::Hello(_)) | None) => {
+                    return Err(Status::invalid_argument("expected Applied or Probe"));
+                }
                 None => break,
             },
         }
@@ -119,16 +119,6 @@ async fn catch_up(
         send(queue, Outgoing::Entries(v1::Entries { entries })).await?;
     }
     Ok(position)
-}
-
-fn acknowledge(membership: &Membership<'_>, message: &v1::WatchRequest) -> Result<(), Status> {
-    match &message.message {
-        Some(Incoming::Applied(applied)) => {
-            membership.applied(Sequence(applied.sequence));
-            Ok(())
-        }
-        Some(Incoming::Hello(_)) | None => Err(Status::invalid_argument("expected Applied")),
-    }
 }
 
 async fn send(queue: &Queue, message: Outgoing) -> Result<(), Status> {

@@ -56,16 +56,6 @@ impl Instance {
         message.unwrap().message.unwrap()
     }
 
-    /// The next message that is not a heartbeat.
-    pub(crate) async fn news(&mut self) -> Incoming {
-        loop {
-            match self.next().await {
-                Incoming::Heartbeat(_) => {}
-                other => return other,
-            }
-        }
-    }
-
     pub(crate) async fn start_over(&mut self) -> Position {
         match self.next().await {
             Incoming::StartOver(start) => start.from.unwrap().try_into().unwrap(),
@@ -81,7 +71,7 @@ impl Instance {
     }
 
     pub(crate) async fn entries(&mut self) -> Vec<Entry> {
-        match self.news().await {
+        match self.next().await {
             Incoming::Entries(entries) => {
                 entries.entries.into_iter().map(|entry| entry.try_into().unwrap()).collect()
             }
@@ -89,9 +79,15 @@ impl Instance {
         }
     }
 
+    /// Asks how far the log is, where nothing else is to come.
     pub(crate) async fn heartbeat(&mut self) -> Position {
+        self.probe(7).await.head.unwrap().try_into().unwrap()
+    }
+
+    pub(crate) async fn probe(&mut self, at_ms: u64) -> v1::Heartbeat {
+        self.say(Outgoing::Probe(v1::Probe { at_ms })).await;
         match self.next().await {
-            Incoming::Heartbeat(heartbeat) => heartbeat.head.unwrap().try_into().unwrap(),
+            Incoming::Heartbeat(heartbeat) => heartbeat,
             other => panic!("{other:?}"),
         }
     }

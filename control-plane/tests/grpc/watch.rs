@@ -33,11 +33,21 @@ async fn an_instance_with_nothing_gets_everything() {
     assert_eq!(catalog.servers.len(), 2);
     assert_eq!(instance.entries().await, [one, two]);
     assert_eq!(instance.heartbeat().await, plane.head());
-    let first = Instant::now();
-    assert_eq!(instance.heartbeat().await, plane.head());
-    let pause = first.elapsed();
-    let about_a_second = Duration::from_millis(500)..Duration::from_secs(5);
-    assert!(about_a_second.contains(&pause), "a heartbeat each second, not after {pause:?}");
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_at_once_with_the_head_the_probe_and_the_time() {
+    let plane = Plane::with_a_token().await;
+    let mut instance = Instance::connect(plane.replica().await, "authz-1", Some(plane.head())).await;
+    instance.catalog().await;
+    let began = Instant::now();
+    for at_ms in [0, 5, u64::MAX] {
+        let head = Some(plane.head().into());
+        let expected = v1::Heartbeat { head, probe_at_ms: at_ms, now_ms: plane.app.now().as_millis() };
+        assert_eq!(instance.probe(at_ms).await, expected);
+        plane.clock.advance(Duration::from_secs(1));
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
