@@ -240,7 +240,7 @@ impl Replica {
         drop(view);
         match (before, skew) {
             (None, Some(skew)) => {
-                error!("this machine's clock is {skew}: nothing is decided until they agree")
+                error!("this machine's clock is {skew}: nothing is decided until they agree");
             }
             (Some(_), None) => info!("this machine's clock agrees with the control plane's again"),
             (None, None) | (Some(_), Some(_)) => {}

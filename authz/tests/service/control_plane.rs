@@ -257,7 +257,7 @@ impl WatchStream {
     fn note(&mut self, request: v1::WatchRequest) {
         match request.message {
             Some(watch_request::Message::Applied(applied)) => {
-                self.acknowledged = Some(Sequence(applied.sequence))
+                self.acknowledged = Some(Sequence(applied.sequence));
             }
             Some(watch_request::Message::Probe(probe)) => self.probe = Some(probe),
             other => panic!("neither Applied nor Probe: {other:?}"),
