@@ -9,6 +9,9 @@ mod control_plane;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/service/harness.rs"]
 mod harness;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/service/log.rs"]
+mod log;
 
 use std::hint::black_box;
 use std::time::Instant;

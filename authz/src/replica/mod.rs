@@ -13,6 +13,7 @@ pub mod store;
 pub mod sweep;
 pub mod sync;
 pub mod tombstones;
+mod view;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -29,10 +30,10 @@ use tracing::{error, info};
 
 use crate::catalog::{Catalog, Server};
 use crate::decide::{Denial, Outage, Permit, decide};
-use freshness::{Freshness, Moment};
+use freshness::Moment;
 use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
-use tombstones::Tombstones;
+use view::View;
 
 /// Records that are kept decoded, in front of the store.
 const HOT_RECORDS: u64 = 16_384;
@@ -52,20 +53,6 @@ pub struct Known {
     /// The record.
     pub record: TokenRecord,
     generation: Generation,
-}
-
-/// What changes together. The lock around it is never held across an await.
-#[derive(Debug)]
-struct View {
-    generation: Generation,
-    position: Option<Position>,
-    /// The last that was heard of.
-    head: Sequence,
-    tombstones: Tombstones,
-    catalog: Option<Catalog>,
-    freshness: Freshness,
-    /// Of this machine's clock, at the last heartbeat.
-    skew: Option<Skew>,
 }
 
 /// Figures for metrics.
@@ -90,23 +77,7 @@ pub struct Figures {
 impl Replica {
     /// The replica as it was left on disk. It is not current before it has caught up.
     pub fn new(store: Store, loaded: &Loaded, max_staleness: Duration, random: &dyn Random) -> Self {
-        let mut tombstones = Tombstones::default();
-        for entry in &loaded.entries {
-            tombstones.add(entry);
-        }
-        let (generation, position) = match loaded.position {
-            Some((generation, position)) => (generation, Some(position)),
-            None => (Generation::generate(random), None),
-        };
-        let view = View {
-            generation,
-            position,
-            head: position.map_or(Sequence(0), |position| position.sequence),
-            tombstones,
-            catalog: None,
-            freshness: Freshness::default(),
-            skew: None,
-        };
+        let view = View::new(loaded, random);
         Self { view: RwLock::new(view), hot: Cache::new(HOT_RECORDS), store, max_staleness }
     }
 
@@ -154,7 +125,7 @@ impl Replica {
         Figures {
             records: self.store.len(),
             tombstones: view.tombstones.len(),
-            applied: view.position.map_or(Sequence(0), |position| position.sequence),
+            applied: view.applied(),
             head: view.head,
             age: view.freshness.age(moment(now)),
             skew: view.skew,
@@ -206,11 +177,7 @@ impl Replica {
         let place = self.store.place().await?;
         let generation = Generation::generate(random);
         let mut view = self.view_mut();
-        view.generation = generation;
-        view.tombstones = Tombstones::default();
-        view.position = Some(from);
-        view.head = from.sequence;
-        view.freshness.reconnect();
+        view.start_over(generation, from);
         place.append(generation, &[], from);
         Ok(())
     }
@@ -223,21 +190,14 @@ impl Replica {
         }
         let place = self.store.place().await?;
         let mut view = self.view_mut();
-        view.position = Some(position);
-        view.head = view.head.max(position.sequence);
-        view.freshness.advance(position.sequence);
+        view.advance(position);
         place.append(view.generation, entries, position);
         Ok(())
     }
 
     /// Takes in a heartbeat that was asked for at `asked`.
     fn heartbeat(&self, head: Sequence, asked: Moment, skew: Option<Skew>) {
-        let mut view = self.view_mut();
-        let position = view.position.map_or(Sequence(0), |position| position.sequence);
-        view.head = head.max(position);
-        view.freshness.heartbeat(head, position, asked);
-        let before = std::mem::replace(&mut view.skew, skew);
-        drop(view);
+        let before = self.view_mut().heartbeat(head, asked, skew);
         match (before, skew) {
             (None, Some(skew)) => {
                 error!("this machine's clock is {skew}: nothing is decided until they agree");
@@ -270,21 +230,6 @@ impl Replica {
 
     fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl View ===
-
-impl View {
-    /// The catalog, where nothing stands against deciding.
-    fn current(&self, max_staleness: Duration, now: Moment) -> Result<&Catalog, Outage> {
-        if self.skew.is_some() {
-            return Err(Outage::ClockSkew);
-        }
-        if !self.freshness.within(max_staleness, now) {
-            return Err(Outage::Stale);
-        }
-        self.catalog.as_ref().ok_or(Outage::Stale)
     }
 }
 

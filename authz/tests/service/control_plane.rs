@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis_proto::ids::{Epoch, Sequence, TokenId};
+use portcullis_proto::ids::{Sequence, TokenId};
 use portcullis_proto::record::TokenRecord;
-use portcullis_proto::revocation::{Entry, Position, Scope};
+use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::{Clock, SystemClock, Timestamp};
 use portcullis_proto::v1::replica_server::{Replica, ReplicaServer};
 use portcullis_proto::v1::resolve_response::Outcome;
@@ -24,6 +24,8 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) use crate::log::Log;
 
 /// How long anything may take that should happen.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -56,10 +58,6 @@ pub(crate) struct WatchStream {
     requests: Streaming<v1::WatchRequest>,
     responses: mpsc::Sender<Result<v1::WatchResponse, Status>>,
 }
-
-/// A revocation log's head.
-#[derive(Clone, Copy)]
-pub(crate) struct Log(pub(crate) Position);
 
 // === impl ControlPlane ===
 
@@ -268,27 +266,6 @@ impl WatchStream {
     pub(crate) async fn ended(&mut self) {
         let ended = async { while let Some(Ok(_)) = self.requests.next().await {} };
         timeout(SOON, ended).await.expect("the instance goes on speaking on a stream that it has given up");
-    }
-}
-
-// === impl Log ===
-
-impl Log {
-    /// An empty one.
-    pub(crate) fn new(epoch: u8) -> Self {
-        Self(Position::start(Epoch([epoch; 16])))
-    }
-
-    /// Appends an entry.
-    pub(crate) fn append(&mut self, scope: Scope) -> Entry {
-        let entry = Entry {
-            sequence: self.0.sequence.next(),
-            at: Timestamp::from_millis(0),
-            forget_at: Timestamp::from_millis(u64::MAX),
-            scope,
-        };
-        self.0 = self.0.after(&entry).unwrap();
-        entry
     }
 }
 

@@ -5,6 +5,7 @@
 mod clock;
 mod control_plane;
 mod harness;
+mod log;
 
 mod credentials;
 mod lifecycle;
