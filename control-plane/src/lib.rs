@@ -32,4 +32,5 @@ pub mod provider;
 pub mod run;
 pub mod start;
 pub mod store;
+pub mod upkeep;
 pub mod upstream;

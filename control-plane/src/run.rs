@@ -24,7 +24,7 @@ use crate::config::Listen;
 use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
 use crate::http::{ops, router};
-use crate::store::StoreError;
+use crate::upkeep;
 
 /// How long requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,10 +34,6 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 const CONCURRENT_STREAMS: u32 = 1_000;
 /// Longest gRPC request, in bytes: all that an instance or operator says is short.
 const MAX_REQUEST: usize = 64 * 1024;
-/// How often rows are removed that can mean nothing any more.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How many of them at a time.
-const SWEEP_BATCH: usize = 5_000;
 
 /// Bound listeners.
 #[derive(Debug)]
@@ -92,7 +88,7 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
                 end_health(health, &shutdown).await;
                 Ok(())
             },
-            async { sweep(&app, &shutdown).await.map_err(io::Error::other) },
+            async { upkeep::run(&app, &shutdown).await.map_err(io::Error::other) },
         )
     };
     let out_of_time = async {
@@ -142,22 +138,4 @@ async fn end_health(mut health: HealthReporter, shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     health.clear_service_status("").await;
     health.clear_service_status(ReplicaServer::<ReplicaService>::NAME).await;
-}
-
-/// Removes what has expired, so that disk use follows what is alive. Ends with an error when the store has
-/// closed after a failure: then only a new process helps.
-async fn sweep(app: &App, shutdown: &CancellationToken) -> Result<(), StoreError> {
-    let mut every = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            _ = every.tick() => {}
-        }
-        match app.store.sweep(app.now(), SWEEP_BATCH).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "swept"),
-            Err(StoreError::Closed) => return Err(StoreError::Closed),
-            Err(error) => tracing::error!(%error, "sweeping failed"),
-        }
-    }
 }

@@ -1,0 +1,36 @@
+//! Removes what has expired, so that disk use follows what is alive.
+
+mod belief;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::store::StoreError;
+use belief::Belief;
+
+/// How often rows are removed that can mean nothing any more.
+const EVERY: Duration = Duration::from_secs(5);
+/// How many of them at a time.
+const BATCH: usize = 5_000;
+
+/// Sweeps until `shutdown`. Ends with an error when the store has closed after a failure: then only a new process
+/// helps.
+pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    let mut every = tokio::time::interval(EVERY);
+    let mut belief = Belief::new(app.now(), Instant::now());
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = every.tick() => {}
+        }
+        match app.store.sweep(belief.update(app.now(), Instant::now()), BATCH).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "swept"),
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
+            Err(error) => tracing::error!(%error, "sweeping failed"),
+        }
+    }
+}
