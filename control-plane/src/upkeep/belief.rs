@@ -9,7 +9,7 @@ use portcullis_proto::time::Timestamp;
 use tokio::time::Instant;
 
 /// How much further the clock may have come than the time that has passed.
-const TOLERANCE: Duration = Duration::from_secs(60);
+const TOLERANCE: Duration = Duration::from_mins(1);
 /// How long a clock that has jumped ahead must stay there.
 const DOUBTED_FOR: Duration = Duration::from_hours(1);
 
