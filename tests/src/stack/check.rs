@@ -8,20 +8,36 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use http::StatusCode;
 use tokio::time::timeout;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use super::config::SERVER;
 use super::{STOP, Stack};
+
+/// A connection to one authz instance, in Envoy's place.
+#[derive(Clone, Debug)]
+pub struct Asker(AuthorizationClient<Channel>);
 
 // === impl Stack ===
 
 impl Stack {
     /// What one authz instance says to the bearer of a token: 200, or the status it denies with.
     pub async fn check(&self, instance: usize, access_token: &str) -> StatusCode {
+        self.asker(instance).check(access_token).await
+    }
+
+    /// Asks one authz instance as often as one likes. It connects when it is first used.
+    pub fn asker(&self, instance: usize) -> Asker {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.addresses.authz[instance]));
-        let channel = endpoint.expect("a URL").connect_lazy();
-        let mut authz = AuthorizationClient::new(channel);
-        let answer = timeout(STOP, authz.check(request(access_token))).await;
+        Asker(AuthorizationClient::new(endpoint.expect("a URL").connect_lazy()))
+    }
+}
+
+// === impl Asker ===
+
+impl Asker {
+    /// What the instance says to the bearer of a token: 200, or the status it denies with.
+    pub async fn check(&mut self, access_token: &str) -> StatusCode {
+        let answer = timeout(STOP, self.0.check(request(access_token))).await;
         let answer = answer.expect("an answer in time").expect("an answer").into_inner();
         match answer.http_response {
             Some(HttpResponse::DeniedResponse(denied)) => {

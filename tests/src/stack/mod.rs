@@ -26,6 +26,7 @@ mod config;
 mod upstream;
 
 pub use build::{Builder, McpServer, Provider};
+pub use check::Asker;
 pub use upstream::{Recorded, Upstream};
 
 const READY: Duration = Duration::from_secs(30);
