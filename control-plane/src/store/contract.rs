@@ -4,6 +4,7 @@ pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod fixtures;
 pub(crate) mod grants;
+pub(crate) mod lease;
 pub(crate) mod log;
 pub(crate) mod logins;
 pub(crate) mod model;
@@ -22,7 +23,12 @@ macro_rules! contract {
             logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
                 the_quota_counts_logins_under_way, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,
-                an_upstream_is_replaced_once_a_version, live_grants_are_listed_in_order;
+                live_grants_are_listed_in_order;
+            lease: of_parallel_askers_one_gets_the_lease, only_what_lives_in_that_version_is_leased,
+                a_result_replaces_the_version_and_ends_lease_and_pauses, a_failure_defers_the_next_attempt,
+                a_lease_that_nobody_ends_runs_out, who_was_taken_over_ends_nothing,
+                a_late_result_does_not_replace_its_successors, a_late_result_counts_where_there_is_no_other,
+                the_holder_may_revoke_once, a_revoked_grant_takes_no_result;
             codes: a_code_brings_its_tokens, an_unknown_or_late_code_brings_nothing,
                 a_replay_revokes_what_the_code_brought, a_replay_of_a_dead_grants_code_appends_nothing,
                 a_code_of_a_revoked_grant_is_gone, of_parallel_redemptions_one_is_issued_and_the_grant_dies;

@@ -13,6 +13,7 @@ use super::fixtures::{
     GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id, upstream,
 };
 use crate::oauth::pending::{BrowserId, StateId};
+use crate::store::lease::{Lease, Leasing};
 use crate::store::{Redeemed, Rotated, Store};
 
 /// Most unused clients, and most logins.
@@ -27,14 +28,24 @@ enum Op {
     Grant { client: usize },
     Redeem { code: usize },
     Rotate { refresh: usize },
-    Update { grant: usize, version: u64 },
+    Lease { grant: usize, version: u64 },
+    End { lease: usize, how: Ending },
     Revoke { kind: usize, of: usize },
     Wait { seconds: u64 },
     Sweep,
 }
 
+/// What the holder of a lease says.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Update,
+    Defer,
+    Revoke,
+}
+
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
+    let ending = prop_oneof![2 => Just(Ending::Update), 2 => Just(Ending::Defer), 1 => Just(Ending::Revoke)];
     let op = prop_oneof![
         2 => Just(Op::Register),
         2 => Just(Op::Begin),
@@ -42,7 +53,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => one().prop_map(|client| Op::Grant { client }),
         4 => one().prop_map(|code| Op::Redeem { code }),
         6 => one().prop_map(|refresh| Op::Rotate { refresh }),
-        1 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Update { grant, version }),
+        4 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Lease { grant, version }),
+        3 => (one(), ending).prop_map(|(lease, how)| Op::End { lease, how }),
         2 => (0..6_usize, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
         3 => prop_oneof![0..40_u64, 0..2_000_u64, 0..8_000_u64].prop_map(|seconds| Op::Wait { seconds }),
         2 => Just(Op::Sweep),
@@ -59,6 +71,8 @@ struct Made {
     tokens: usize,
     /// The pairs of tokens that were kept, each with its grant.
     kept: Vec<(String, String)>,
+    /// The leases that are not ended, each twice: the store's and the model's.
+    leases: Vec<(Lease, Lease)>,
 }
 
 /// One of so many, every other time one of the last: those are the ones that anything happens to.
@@ -158,10 +172,40 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
                 made.kept.push((new, grant));
             }
         }
-        Op::Update { grant, version } => {
+        Op::Lease { grant, version } => {
             let id = GrantId::new(format!("g{}", pick(grant, made.grants)));
-            let updated = store.update_upstream(&id, version, upstream(version + 1)).await.unwrap();
-            assert_eq!(updated, memory.update_upstream(&id, version, upstream(version + 1)), "{op:?}");
+            let until = now.after(GRACE);
+            let leasing = store.lease(&id, version, now, until).await.unwrap();
+            let expected = memory.lease(&id, version, now, until);
+            assert_eq!(leasing, expected, "{op:?}");
+            if let (Leasing::Leased(lease), Leasing::Leased(copy)) = (leasing, expected) {
+                made.leases.push((lease, copy));
+            }
+        }
+        Op::End { lease, how } => {
+            if made.leases.is_empty() {
+                return;
+            }
+            let (lease, copy) = made.leases.remove(pick(lease, made.leases.len()));
+            match how {
+                Ending::Update => {
+                    let next = upstream(copy.version + 1);
+                    let updated = store.update_upstream(lease, next.clone()).await.unwrap();
+                    assert_eq!(updated, memory.update_upstream(&copy, next), "{op:?}");
+                }
+                Ending::Defer => {
+                    let until = now.after(GRACE);
+                    assert_eq!(
+                        store.defer(lease, until).await.unwrap(),
+                        memory.defer(&copy, until),
+                        "{op:?}"
+                    );
+                }
+                Ending::Revoke => {
+                    let revoked = store.revoke_leased(lease, now).await.unwrap();
+                    assert_eq!(revoked, memory.revoke_leased(copy, now), "{op:?}");
+                }
+            }
         }
         Op::Revoke { kind, of } => {
             let name = format!("c{}", pick(of, made.clients));
