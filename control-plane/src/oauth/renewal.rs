@@ -79,6 +79,7 @@ impl Renewal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::grant::Upstream;
 
     const fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -91,6 +92,13 @@ mod tests {
         let second = first.begin(at(10), at(20)).unwrap();
         assert_eq!((first.attempt(), second.attempt()), (1, 2));
         assert!(first.is_held_by(1) && second.is_held_by(2) && !second.is_held_by(1));
+    }
+
+    #[test]
+    fn a_row_from_before_there_was_a_lease_is_untried() {
+        let former = r#"{"credential":"","credential_expires_at":null,"refresh_token":null,"version":7}"#;
+        let upstream: Upstream = serde_json::from_str(former).unwrap();
+        assert_eq!((upstream.version, upstream.renewal), (7, Renewal::default()));
     }
 
     #[test]

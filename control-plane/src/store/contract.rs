@@ -42,7 +42,7 @@ macro_rules! contract {
                 a_foreign_position_is_refused, an_entry_outlives_every_access_token,
                 the_head_moves_only_to_what_can_be_read;
             sweep: nothing_live_is_removed, what_has_expired_is_removed, room_is_made_in_the_quotas,
-                a_used_code_is_kept_while_its_access_token_lives, a_rotated_token_is_kept_until_it_expires,
+                a_used_code_is_kept_as_long_as_its_grant, a_dead_grants_code_goes_with_its_access_token, a_rotated_token_is_kept_until_it_expires,
                 what_a_wide_revocation_ended_is_removed_and_stays_dead, the_log_is_forgotten_from_the_front,
                 it_does_no_more_than_it_may;
         }

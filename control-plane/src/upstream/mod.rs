@@ -72,8 +72,10 @@ impl Upstreams {
         Self { flights: Cache::new(100_000), gates: providers.map(gate).collect(), tasks: TaskTracker::new() }
     }
 
-    /// Waits for the refreshes under way: what a provider has given in place of an old token must not be lost.
+    /// Begins no more refreshes, and waits for those under way: what a provider has given in place of an old
+    /// token must not be lost.
     pub async fn finish(&self) {
+        self.gates.values().for_each(Gate::close);
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -183,7 +183,7 @@ async fn keep(
         tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
         Ok(())
     } else {
-        tracing::warn!(grant = %grant.id, provider = %grant.provider, "what a provider gave came too late");
+        tracing::warn!(grant = %grant.id, provider = %grant.provider, "what the provider gave is not kept: the grant was refreshed elsewhere, or revoked");
         Err(RefreshError::Overtaken)
     }
 }

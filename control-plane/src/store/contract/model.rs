@@ -1,6 +1,7 @@
 //! Random operations against a store and a plain model of it side by side: every answer must be the same, and
 //! so must everything that can be seen afterwards.
 
+mod leases;
 mod memory;
 
 use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
@@ -8,12 +9,13 @@ use portcullis_proto::revocation::Scope;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use self::leases::Ending;
 use self::memory::Memory;
 use super::fixtures::{
-    GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id, upstream,
+    GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id,
 };
 use crate::oauth::pending::{BrowserId, StateId};
-use crate::store::lease::{Lease, Leasing};
+use crate::store::lease::Lease;
 use crate::store::{Redeemed, Rotated, Store};
 
 /// Most unused clients, and most logins.
@@ -33,14 +35,6 @@ enum Op {
     Revoke { kind: usize, of: usize },
     Wait { seconds: u64 },
     Sweep,
-}
-
-/// What the holder of a lease says.
-#[derive(Clone, Copy, Debug)]
-enum Ending {
-    Update,
-    Defer,
-    Revoke,
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -172,41 +166,8 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
                 made.kept.push((new, grant));
             }
         }
-        Op::Lease { grant, version } => {
-            let id = GrantId::new(format!("g{}", pick(grant, made.grants)));
-            let until = now.after(GRACE);
-            let leasing = store.lease(&id, version, now, until).await.unwrap();
-            let expected = memory.lease(&id, version, now, until);
-            assert_eq!(leasing, expected, "{op:?}");
-            if let (Leasing::Leased(lease), Leasing::Leased(copy)) = (leasing, expected) {
-                made.leases.push((lease, copy));
-            }
-        }
-        Op::End { lease, how } => {
-            if made.leases.is_empty() {
-                return;
-            }
-            let (lease, copy) = made.leases.remove(pick(lease, made.leases.len()));
-            match how {
-                Ending::Update => {
-                    let next = upstream(copy.version + 1);
-                    let updated = store.update_upstream(lease, next.clone()).await.unwrap();
-                    assert_eq!(updated, memory.update_upstream(&copy, next), "{op:?}");
-                }
-                Ending::Defer => {
-                    let until = now.after(GRACE);
-                    assert_eq!(
-                        store.defer(lease, until).await.unwrap(),
-                        memory.defer(&copy, until),
-                        "{op:?}"
-                    );
-                }
-                Ending::Revoke => {
-                    let revoked = store.revoke_leased(lease, now).await.unwrap();
-                    assert_eq!(revoked, memory.revoke_leased(copy, now), "{op:?}");
-                }
-            }
-        }
+        Op::Lease { grant, version } => leases::take(store, memory, made, grant, version, now).await,
+        Op::End { lease, how } => leases::end(store, memory, made, lease, how, now).await,
         Op::Revoke { kind, of } => {
             let name = format!("c{}", pick(of, made.clients));
             let scope = match kind {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use portcullis_proto::time::Timestamp;
 
+/// The longest pause, also where the provider asks for more: credentials expire meanwhile.
+pub(super) const LONGEST: Duration = Duration::from_mins(5);
+
 /// What is known of a provider from the calls to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Health {
@@ -43,7 +46,8 @@ impl Health {
     pub(super) fn admit(self, now: Timestamp) -> Option<(Self, Call)> {
         match self {
             Self::Well => Some((self, Call::Ordinary)),
-            Self::Paused { failures, until } if until <= now => {
+            // A pause that seems longer than any was begun before the clock was set back.
+            Self::Paused { failures, until } if until <= now || until.since(now) > LONGEST => {
                 Some((Self::Probing { failures }, Call::Probe))
             }
             Self::Paused { .. } | Self::Probing { .. } => None,
@@ -72,7 +76,7 @@ impl Health {
             Report::Answered => Self::Well,
             Report::Failed { retry_after } => {
                 let failures = failures.saturating_add(1);
-                let pause = pause(failures).max(retry_after.unwrap_or_default());
+                let pause = pause(failures).max(retry_after.unwrap_or_default()).min(LONGEST);
                 Self::Paused { failures, until: now.after(pause) }
             }
             Report::Unasked if failures == 0 => Self::Well,
@@ -139,5 +143,12 @@ mod tests {
         let probing = Health::Probing { failures: 4 };
         assert_eq!(probing.after(Call::Probe, wish(30), at(0), pause), paused(5, 30));
         assert_eq!(probing.after(Call::Probe, wish(2), at(0), pause), paused(5, 5));
+        assert_eq!(probing.after(Call::Probe, wish(u64::MAX), at(0), pause), paused(5, LONGEST.as_secs()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_pause() {
+        assert!(paused(1, 1_000).admit(at(1_000 - LONGEST.as_secs())).is_none());
+        assert!(paused(1, 1_000).admit(at(999 - LONGEST.as_secs())).is_some());
     }
 }

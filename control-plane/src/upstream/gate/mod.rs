@@ -25,8 +25,6 @@ const QUEUE: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a provider that fails is left alone.
 const PAUSE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(1) };
-/// The longest pause that a provider can ask for itself. Credentials expire meanwhile.
-const LONGEST_WISH: Duration = Duration::from_mins(5);
 
 /// The way to one provider.
 pub(super) struct Gate {
@@ -88,6 +86,11 @@ impl Gate {
         Ok(Pass { gate: self, call, report: Report::Unasked, _slot: slot })
     }
 
+    /// Lets nobody in any more, nor those who wait.
+    pub(super) fn close(&self) {
+        self.calls.close();
+    }
+
     fn ended(&self, call: Call, report: Report) {
         let pause = |failures| PAUSE.after(failures, draw(self.random.as_ref()));
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +117,7 @@ impl Pass<'_> {
         self.report = match outcome {
             Err(ProviderError::Unreachable(_)) => Report::Failed { retry_after: None },
             Err(ProviderError::Busy { retry_after, .. }) => {
-                Report::Failed { retry_after: Some((*retry_after).min(LONGEST_WISH)) }
+                Report::Failed { retry_after: Some(*retry_after) }
             }
             Ok(_) | Err(_) => Report::Answered,
         };

@@ -44,9 +44,9 @@ async fn a_provider_that_fails_is_tried_again_after_growing_pauses_and_then_used
     for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
         assert!(world.is_paused());
         assert_eq!(world.call(Ok(())).await, Err(Shut::Paused));
-        world.clock.advance(Duration::from_secs(pause) / 2 - Duration::from_millis(1));
+        world.clock.advance(Duration::from_millis(pause * 500 - 1));
         assert_eq!(world.call(Ok(())).await, Err(Shut::Paused), "half of {pause} s");
-        world.clock.advance(Duration::from_secs(pause) / 2 + Duration::from_millis(1));
+        world.clock.advance(Duration::from_millis(pause * 500 + 1));
         world.call(down()).await.unwrap();
     }
     world.clock.advance(Duration::from_mins(1));
@@ -75,7 +75,7 @@ async fn a_providers_wish_is_granted_within_bounds() {
     for (wish, granted) in [(30, 30), (1_000_000, 300)] {
         let world = World::new();
         world.call(busy(wish)).await.unwrap();
-        world.clock.advance(Duration::from_secs(granted) - Duration::from_millis(1));
+        world.clock.advance(Duration::from_millis(granted * 1000 - 1));
         assert_eq!(world.call(Ok(())).await, Err(Shut::Paused));
         world.clock.advance(Duration::from_millis(1));
         world.call(Ok(())).await.unwrap();

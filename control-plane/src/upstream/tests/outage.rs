@@ -85,13 +85,12 @@ async fn t23_a_grants_back_off_grows_and_survives_restarts() {
     user.pass(59 * MINUTE);
     user.freshen().await;
     for (failures, pause) in [5, 10, 20, 40, 80, 160, 300, 300].into_iter().enumerate() {
-        let half = Duration::from_secs(pause) / 2;
         assert_eq!(user.refreshes().len(), failures + 1);
-        user.pass(half - Duration::from_millis(1));
+        user.pass(Duration::from_millis(pause * 500 - 1));
         user = user.restart();
         user.freshen().await;
         assert_eq!(user.refreshes().len(), failures + 1, "less than half of {pause} s");
-        user.pass(half + Duration::from_millis(1));
+        user.pass(Duration::from_millis(pause * 500 + 1));
         user.freshen().await;
     }
     // A success ends it.

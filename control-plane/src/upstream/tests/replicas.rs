@@ -22,8 +22,8 @@ async fn header_at(user: &User, app: &Arc<App>) -> String {
     tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap()
 }
 
-/// A replica whose refresh of the user's grant is under way at a provider of its own.
-async fn refreshing_replica(user: &User, answer: Result<Given, ProviderError>) -> (Arc<App>, Arc<Scripted>) {
+/// A replica with a provider of its own, which takes questions and answers so when it is told to.
+fn slow_replica(user: &User, answer: Result<Given, ProviderError>) -> (Arc<App>, Arc<Scripted>) {
     let provider = Arc::<Scripted>::default();
     provider.answers(|script| script.refresh = answer);
     provider.hold();
@@ -54,7 +54,7 @@ async fn t23_two_replicas_that_race_make_one_call_upstream() {
 async fn t23_a_replica_that_dies_during_a_refresh_is_waited_for_until_its_lease_runs_out() {
     let user = User::new().await;
     user.pass(59 * MINUTE);
-    let (doomed, its_provider) = refreshing_replica(&user, Ok(LATE)).await;
+    let (doomed, its_provider) = slow_replica(&user, Ok(LATE));
     let (grant, now) = (user.grant().await.unwrap(), user.world.now());
     let process = tokio::runtime::Runtime::new().unwrap();
     process.spawn(async move { freshen(&doomed, grant, now).await });
@@ -62,7 +62,7 @@ async fn t23_a_replica_that_dies_during_a_refresh_is_waited_for_until_its_lease_
     process.shutdown_background();
 
     assert_eq!(user.header().await, "Bearer s3cr3t-access-1");
-    user.pass(LEASE - Duration::from_millis(1));
+    user.pass(LEASE.saturating_sub(Duration::from_millis(1)));
     assert_eq!(user.header().await, "Bearer s3cr3t-access-1");
     assert!(user.refreshes().is_empty(), "it may be waiting for its answer");
     // The old credential has lasted so long: nobody has noticed.
@@ -77,7 +77,7 @@ async fn t23_a_replica_that_dies_during_a_refresh_is_waited_for_until_its_lease_
 async fn t23_what_comes_after_the_lease_is_not_written_over_the_successors_result() {
     let user = User::new().await;
     user.pass(59 * MINUTE);
-    let (late, its_provider) = refreshing_replica(&user, Ok(LATE)).await;
+    let (late, its_provider) = slow_replica(&user, Ok(LATE));
     let after = async {
         its_provider.asked_for_refreshes(1).await;
         user.pass(LEASE);
@@ -96,7 +96,7 @@ async fn t23_an_invalid_grant_that_comes_after_the_lease_ends_nothing() {
         let user = User::new().await;
         let provider = &user.world.provider;
         user.pass(59 * MINUTE);
-        let (late, its_provider) = refreshing_replica(&user, Err(ProviderError::InvalidGrant)).await;
+        let (late, its_provider) = slow_replica(&user, Err(ProviderError::InvalidGrant));
         provider.hold();
         let successor = async {
             its_provider.asked_for_refreshes(1).await;

@@ -277,7 +277,14 @@ impl Memory {
         self.clients.retain(|_, client| !client.is_forgotten(now));
         self.logins.retain(|_, pending| pending.expires_at > now);
         self.grants.retain(|_, (_, until)| *until > now);
-        self.codes.retain(|_, (_, until)| *until > now);
+        let mut codes = std::mem::take(&mut self.codes);
+        for (code, until) in codes.values_mut().filter(|(code, until)| code.used && *until <= now) {
+            if self.live_grant(&code.grant).is_some() {
+                *until = self.grants[&code.grant].1;
+            }
+        }
+        codes.retain(|_, (_, until)| *until > now);
+        self.codes = codes;
         self.access.retain(|_, token| token.expires_at > now);
         self.refresh.retain(|_, token| token.expires_at > now);
         let past = self.history[self.base..].iter().take_while(|entry| entry.forget_at <= now).count();
