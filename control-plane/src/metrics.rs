@@ -25,7 +25,8 @@ pub struct Metrics {
     pub resolves: Family<OutcomeLabel, Counter>,
     /// Time to answer a Resolve call, provider refresh included.
     pub resolve_seconds: Histogram,
-    /// Refreshes at providers, by what became of them.
+    /// Provider refreshes that were due, by what became of them: `refreshed`, `failed`, or not made for some
+    /// reason (`deferred`, `paused`, ...).
     pub provider_refreshes: Family<OutcomeLabel, Counter>,
     /// Providers that fail, 1 each: they are asked for no refreshes but one now and then.
     pub provider_paused: Family<ProviderLabel, Gauge>,
@@ -114,7 +115,7 @@ impl Metrics {
         );
         registry.register(
             "provider_refreshes",
-            "Refreshes at providers, by what became of them",
+            "Provider refreshes that were due, by what became of them",
             self.provider_refreshes.clone(),
         );
         registry.register(

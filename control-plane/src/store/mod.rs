@@ -110,8 +110,8 @@ pub trait Store: Send + Sync + 'static {
         until: Timestamp,
     ) -> Result<Leasing, StoreError>;
 
-    /// Replaces what the provider gave, where the stored version is still the leased one and the grant lives,
-    /// and with that ends leases and pauses. Tells whether it did. `upstream.version` is one more than the leased.
+    /// Replaces what the provider gave, where the stored version is still the leased one and the grant lives
+    /// (its `version` set to the next, its `renewal` to none). Tells whether it did.
     ///
     /// A lease that has run out still counts, even where it has been taken over, until the successor's result is
     /// there: the provider may have used the old refresh token up for the answer that is offered here.

@@ -9,7 +9,6 @@
 use std::time::Duration;
 
 use portcullis_proto::seal::{Field, OpenError, SealingKey};
-use portcullis_proto::time::Timestamp;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::time::{interval, timeout};
@@ -122,9 +121,10 @@ async fn attempt(app: &App, grant: &Grant) -> Result<(), RefreshError> {
     if let Some(Busy::Deferred { .. }) = grant.upstream.renewal.busy(app.now()) {
         return Err(RefreshError::Deferred);
     }
-    let Some(request) = prepare(app, grant)? else {
-        let lease = lease(app, grant).await?;
-        return end(app, lease, End::NoRefreshToken).await;
+    let request = match prepare(app, grant) {
+        Ok(Some(request)) => request,
+        Ok(None) => return end(app, lease(app, grant).await?, End::NoRefreshToken).await,
+        Err(error) => return postpone(app, lease(app, grant).await?, error).await,
     };
     let pass = request.gate.enter().await?;
     let lease = lease(app, grant).await?;
@@ -135,11 +135,7 @@ async fn attempt(app: &App, grant: &Grant) -> Result<(), RefreshError> {
     match answer {
         Ok(tokens) => keep(app, grant, lease, request, tokens).await,
         Err(ProviderError::InvalidGrant) => end(app, lease, End::InvalidGrant).await,
-        Err(error) => {
-            let pause = BACKOFF.after(lease.attempt(), draw(app.random.as_ref()));
-            app.store.defer(lease, app.now().after(pause)).await?;
-            Err(error.into())
-        }
+        Err(error) => postpone(app, lease, error.into()).await,
     }
 }
 
@@ -158,7 +154,7 @@ fn prepare<'a>(app: &'a App, grant: &Grant) -> Result<Option<Request<'a>>, Refre
 }
 
 async fn lease(app: &App, grant: &Grant) -> Result<Lease, RefreshError> {
-    let now: Timestamp = app.now();
+    let now = app.now();
     match app.store.lease(&grant.id, grant.upstream.version, now, now.after(LEASE)).await? {
         Leasing::Leased(lease) => Ok(lease),
         Leasing::Busy(Busy::Held { .. }) => Err(RefreshError::Held),
@@ -183,9 +179,20 @@ async fn keep(
         tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
         Ok(())
     } else {
-        tracing::warn!(grant = %grant.id, provider = %grant.provider, "what the provider gave is not kept: the grant was refreshed elsewhere, or revoked");
+        tracing::warn!(
+            grant = %grant.id,
+            provider = %grant.provider,
+            "the provider's answer is not kept: the grant was refreshed elsewhere, or revoked"
+        );
         Err(RefreshError::Overtaken)
     }
+}
+
+/// Leaves the grant alone for a while, longer after each failure.
+async fn postpone(app: &App, lease: Lease, failure: RefreshError) -> Result<(), RefreshError> {
+    let pause = BACKOFF.after(lease.attempt(), draw(app.random.as_ref()));
+    app.store.defer(lease, app.now().after(pause)).await?;
+    Err(failure)
 }
 
 /// Revokes the grant: only a new login helps.

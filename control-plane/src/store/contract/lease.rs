@@ -5,7 +5,8 @@ use portcullis_proto::revocation::Scope;
 use portcullis_proto::time::Timestamp;
 
 use super::fixtures::{at, granted, head, is_live, parallel, upstream};
-use crate::oauth::renewal::Busy;
+use crate::oauth::grant::Upstream;
+use crate::oauth::renewal::{Busy, Renewal};
 use crate::store::Store;
 use crate::store::lease::{Lease, Leasing};
 
@@ -59,7 +60,9 @@ pub(crate) async fn a_result_replaces_the_version_and_ends_lease_and_pauses(stor
     assert!(store.defer(first, at(10)).await.unwrap());
     let second = leased(store, 0, 10).await;
     assert_eq!(second.attempt(), 2);
-    assert!(store.update_upstream(second, upstream(1)).await.unwrap());
+    let renewal = Renewal::default().begin(at(0), at(1_000)).unwrap();
+    let result = Upstream { version: 7, renewal, ..upstream(1) };
+    assert!(store.update_upstream(second, result).await.unwrap());
     let grant = store.live_grant(&GrantId::new("g")).await.unwrap().unwrap();
     assert_eq!(grant.upstream, upstream(1));
     assert_eq!(leased(store, 1, 10).await.attempt(), 1, "counted anew");
@@ -102,7 +105,7 @@ pub(crate) async fn a_late_result_does_not_replace_its_successors(store: &dyn St
     let (late, successor) = (leased(store, 0, 0).await, leased(store, 0, 45).await);
     assert!(store.update_upstream(successor, upstream(1)).await.unwrap());
     let stored = store.live_grant(&GrantId::new("g")).await.unwrap();
-    let result = crate::oauth::grant::Upstream { credential_expires_at: None, ..upstream(1) };
+    let result = Upstream { credential_expires_at: None, ..upstream(1) };
     assert!(!store.update_upstream(late, result).await.unwrap());
     assert_eq!(store.live_grant(&GrantId::new("g")).await.unwrap(), stored);
 }

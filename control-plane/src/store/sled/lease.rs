@@ -9,6 +9,7 @@ use super::revocation;
 use super::rows::Kept;
 use super::tx::Tx;
 use crate::oauth::grant::{Grant, Upstream};
+use crate::oauth::renewal::Renewal;
 use crate::store::StoreError;
 use crate::store::lease::{Lease, Leasing};
 
@@ -46,7 +47,8 @@ pub(super) fn update_upstream(
     let Some(mut grant) = leased_version(tx, lease)? else {
         return Ok(false);
     };
-    grant.row.upstream = upstream;
+    let version = lease.version.saturating_add(1);
+    grant.row.upstream = Upstream { version, renewal: Renewal::default(), ..upstream };
     tx.update(Key::grant(&lease.grant), &grant)?;
     Ok(true)
 }

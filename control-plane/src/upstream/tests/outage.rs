@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_proto::ids::ProviderName;
+use portcullis_proto::ids::{GrantId, ProviderName};
 
 use super::super::{Freshness, freshen};
 use super::{MINUTE, User};
@@ -10,8 +10,9 @@ use crate::http::tests::login::public;
 use crate::http::tests::provider::{Given, unreachable};
 use crate::metrics::ProviderLabel;
 use crate::oauth::grant::Grant;
+use crate::oauth::renewal::Busy;
 use crate::provider::ProviderError;
-use crate::store::contract::fixtures::parallel;
+use crate::store::contract::fixtures::{code, parallel, token_id};
 
 /// Refreshes under way at one provider, at most.
 const AT_ONCE: usize = 16;
@@ -37,7 +38,7 @@ fn is_paused(user: &User) -> bool {
 #[tokio::test]
 async fn t23_a_provider_that_is_down_hears_little_of_many_grants_and_all_of_them_once_it_is_back() {
     let user = User::new().await;
-    let grants = user.grants(300).await;
+    let grants = user.grants(100).await;
     user.world.provider.answers(|script| script.refresh = Err(unreachable()));
     user.pass(61 * MINUTE);
     // Everybody asks every 5 s, for 10 minutes.
@@ -76,6 +77,34 @@ async fn t23_one_provider_is_asked_for_so_many_refreshes_at_a_time() {
     user.world.app.upstreams.finish().await;
     assert_eq!(good(&user, &grants).await, 50);
     assert_eq!(user.refreshes().len(), 50);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_for_is_left_alone_too() {
+    let user = User::new().await;
+    let own = user.grant().await.unwrap();
+    // Sealed for another grant.
+    let sealed = Grant { id: GrantId::new("another"), ..own.clone() };
+    let app = &user.world.app;
+    app.store.grant(sealed.clone(), token_id("code"), code(&sealed)).await.unwrap();
+    user.pass(61 * MINUTE);
+    assert_eq!(good(&user, std::slice::from_ref(&sealed)).await, 0);
+    let renewal = app.store.live_grant(&sealed.id).await.unwrap().unwrap().upstream.renewal;
+    assert!(matches!(renewal.busy(user.world.now()), Some(Busy::Deferred { .. })), "{renewal:?}");
+    assert!(user.refreshes().is_empty() && !is_paused(&user));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_when_the_process_stops_gets_none() {
+    let user = User::new().await;
+    let grants = user.grants(20).await;
+    user.pass(61 * MINUTE);
+    user.world.provider.hold();
+    assert_eq!(good(&user, &grants).await, 0);
+    let go_on = async { user.world.provider.go_on() };
+    tokio::join!(user.world.app.upstreams.finish(), go_on);
+    assert_eq!(user.refreshes().len(), AT_ONCE);
+    assert_eq!(good(&user, &grants).await, AT_ONCE, "what was under way has been kept");
 }
 
 #[tokio::test]

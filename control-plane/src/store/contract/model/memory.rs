@@ -13,6 +13,7 @@ use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
+use crate::oauth::renewal::Renewal;
 use crate::store::lease::{Lease, Leasing};
 use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
 
@@ -218,6 +219,7 @@ impl Memory {
         if self.live_grant(&lease.grant).is_none_or(|grant| grant.upstream.version != lease.version) {
             return false;
         }
+        let upstream = Upstream { version: lease.version + 1, renewal: Renewal::default(), ..upstream };
         self.set_upstream(&lease.grant, upstream);
         true
     }
