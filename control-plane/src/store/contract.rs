@@ -51,6 +51,11 @@ macro_rules! contract {
         fn it_agrees_with_the_model() {
             $crate::store::contract::model::agrees($open);
         }
+
+        #[test]
+        fn it_agrees_with_the_model_on_leases() {
+            $crate::store::contract::model::agrees_on_leases($open);
+        }
     };
     (@cases $open:ident; $($module:ident: $($case:ident),+;)+) => {
         $(mod $module {

@@ -39,7 +39,6 @@ enum Op {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
-    let ending = prop_oneof![2 => Just(Ending::Update), 2 => Just(Ending::Defer), 1 => Just(Ending::Revoke)];
     let op = prop_oneof![
         2 => Just(Op::Register),
         2 => Just(Op::Begin),
@@ -47,13 +46,26 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => one().prop_map(|client| Op::Grant { client }),
         4 => one().prop_map(|code| Op::Redeem { code }),
         6 => one().prop_map(|refresh| Op::Rotate { refresh }),
-        4 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Lease { grant, version }),
-        3 => (one(), ending).prop_map(|(lease, how)| Op::End { lease, how }),
+        1 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Lease { grant, version }),
+        1 => one().prop_map(|lease| Op::End { lease, how: Ending::Update }),
         2 => (0..6_usize, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
         3 => prop_oneof![0..40_u64, 0..2_000_u64, 0..8_000_u64].prop_map(|seconds| Op::Wait { seconds }),
         2 => Just(Op::Sweep),
     ];
     prop::collection::vec(op, 1..80)
+}
+
+/// Of the operations those that a lease is about, on one grant.
+fn lease_ops() -> impl Strategy<Value = Vec<Op>> {
+    let ending = prop_oneof![2 => Just(Ending::Update), 2 => Just(Ending::Defer), 1 => Just(Ending::Revoke)];
+    let op = prop_oneof![
+        6 => (0..3_u64).prop_map(|version| Op::Lease { grant: 0, version }),
+        4 => (0..1_000_usize, ending).prop_map(|(lease, how)| Op::End { lease, how }),
+        1 => Just(Op::Rotate { refresh: 0 }),
+        4 => (0..10_u64).prop_map(|seconds| Op::Wait { seconds }),
+    ];
+    let begin = vec![Op::Register, Op::Grant { client: 0 }, Op::Redeem { code: 0 }];
+    prop::collection::vec(op, 1..60).prop_map(move |ops| [begin.clone(), ops].concat())
 }
 
 /// How many of each there have been.
@@ -78,12 +90,22 @@ fn pick(draw: usize, of: usize) -> usize {
     }
 }
 
-/// Runs the operations, on a new store each time.
+/// Any operations.
 pub(crate) fn agrees<H, S: Store>(open: impl Fn() -> (H, S)) {
+    agrees_on(&ops(), open);
+}
+
+/// Leases.
+pub(crate) fn agrees_on_leases<H, S: Store>(open: impl Fn() -> (H, S)) {
+    agrees_on(&lease_ops(), open);
+}
+
+/// Runs the operations, on a new store each time.
+fn agrees_on<H, S: Store>(ops: &impl Strategy<Value = Vec<Op>>, open: impl Fn() -> (H, S)) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)
-        .run(&ops(), |ops| {
+        .run(ops, |ops| {
             let (_home, store) = open();
             runtime.block_on(run(&store, ops));
             Ok(())

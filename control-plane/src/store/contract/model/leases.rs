@@ -1,13 +1,18 @@
 //! Leases: taken, and ended in one way or another.
 
+use std::time::Duration;
+
 use portcullis_proto::ids::GrantId;
 use portcullis_proto::time::Timestamp;
 
 use super::memory::Memory;
 use super::{Made, pick};
 use crate::store::Store;
-use crate::store::contract::fixtures::{GRACE, upstream};
+use crate::store::contract::fixtures::upstream;
 use crate::store::lease::Leasing;
+
+/// So short that many a lease is taken over.
+const LIFE: Duration = Duration::from_secs(5);
 
 /// What the holder of a lease says.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +31,7 @@ pub(super) async fn take(
     now: Timestamp,
 ) {
     let id = GrantId::new(format!("g{}", pick(grant, made.grants)));
-    let until = now.after(GRACE);
+    let until = now.after(LIFE);
     let leasing = store.lease(&id, version, now, until).await.unwrap();
     let expected = memory.lease(&id, version, now, until);
     assert_eq!(leasing, expected, "{id} {version}");
@@ -54,7 +59,7 @@ pub(super) async fn end(
             assert_eq!(updated, memory.update_upstream(&copy, next), "{copy:?}");
         }
         Ending::Defer => {
-            let until = now.after(GRACE);
+            let until = now.after(LIFE);
             assert_eq!(store.defer(lease, until).await.unwrap(), memory.defer(&copy, until), "{copy:?}");
         }
         Ending::Revoke => {
