@@ -17,6 +17,7 @@ use portcullis_control_plane::oauth::grant::{AccessToken, Grant, Upstream};
 use portcullis_control_plane::oauth::pkce::CodeChallenge;
 use portcullis_control_plane::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use portcullis_control_plane::oauth::refresh::{RefreshToken, Stage};
+use portcullis_control_plane::oauth::renewal::Renewal;
 use portcullis_control_plane::oauth::scope::Scopes;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_control_plane::store::{Granted, Issue, Redeemed, Rotated, Store};
@@ -161,6 +162,7 @@ fn grant(id: &str) -> Grant {
             credential_expires_at: Some(NOW.after(Duration::from_hours(1))),
             refresh_token: Some(Sealed::from_bytes([201; 200])),
             version: 0,
+            renewal: Renewal::default(),
         },
     }
 }

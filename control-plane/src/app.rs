@@ -64,9 +64,11 @@ pub struct Parts {
 impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
+        let metrics = Metrics::default();
         Arc::new(Self {
             issuers: Issuers::new(&parts.config),
             form_key: parts.keys.form_key(),
+            upstreams: Upstreams::new(parts.providers.keys(), &parts.clock, &parts.random, &metrics),
             config: parts.config,
             store: parts.store,
             providers: parts.providers,
@@ -74,8 +76,7 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             instances: Instances::default(),
-            upstreams: Upstreams::default(),
-            metrics: Metrics::default(),
+            metrics,
         })
     }
 

@@ -25,8 +25,11 @@ pub struct Metrics {
     pub resolves: Family<OutcomeLabel, Counter>,
     /// Time to answer a Resolve call, provider refresh included.
     pub resolve_seconds: Histogram,
-    /// Refreshes at providers, by what became of them.
+    /// Provider refreshes that were due, by what became of them: `refreshed`, `failed`, or not made for some
+    /// reason (`deferred`, `paused`, ...).
     pub provider_refreshes: Family<OutcomeLabel, Counter>,
+    /// Providers that fail, 1 each: they are asked for no refreshes but one now and then.
+    pub provider_paused: Family<ProviderLabel, Gauge>,
     /// Authz instances with an open Watch stream.
     pub instances: Gauge,
     /// Log entries that the slowest of them has not applied.
@@ -47,6 +50,13 @@ pub struct TokenLabels {
     pub grant_type: &'static str,
     /// `issued`, or the OAuth error.
     pub outcome: &'static str,
+}
+
+/// Where users log in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ProviderLabel {
+    /// Its name in the configuration.
+    pub provider: String,
 }
 
 /// What was revoked.
@@ -71,6 +81,7 @@ impl Default for Metrics {
             // 0.1 ms to 13 s
             resolve_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 18)),
             provider_refreshes: Family::default(),
+            provider_paused: Family::default(),
             instances: Gauge::default(),
             instance_lag: Gauge::default(),
         };
@@ -104,8 +115,13 @@ impl Metrics {
         );
         registry.register(
             "provider_refreshes",
-            "Refreshes at providers, by what became of them",
+            "Provider refreshes that were due, by what became of them",
             self.provider_refreshes.clone(),
+        );
+        registry.register(
+            "provider_paused",
+            "1 while a provider fails: it is asked for no refreshes but one now and then",
+            self.provider_paused.clone(),
         );
         registry.register("instances", "Authz instances with an open Watch stream", self.instances.clone());
         registry.register(

@@ -183,7 +183,7 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
         LoginError::Refused(code) if code == "access_denied" => {
             ("denied", see_other(&url(ErrorCode::AccessDenied, "the login was refused")))
         }
-        LoginError::Provider(ProviderError::Unreachable(_)) => {
+        LoginError::Provider(ProviderError::Unreachable(_) | ProviderError::Busy { .. }) => {
             let page = problem_going_back(
                 "The login service does not answer",
                 "Nothing has been granted. Go back and try again in a minute.",

@@ -23,8 +23,10 @@ pub struct Code {
     pub challenge: CodeChallenge,
     /// From when on it is worthless.
     pub expires_at: Timestamp,
-    /// Whether it has been redeemed. A used code is kept for as long as what it brought may live, so that
-    /// a replay is recognised.
+    /// Whether it has been redeemed. A used code is kept as long as its grant, however often that is prolonged
+    /// by refreshes: so a replay is recognised, and revokes the grant, while anything that the code has brought
+    /// can be alive. Where the grant has been revoked there is nothing left to revoke: the code is forgotten
+    /// once the first access token would have expired.
     pub used: bool,
 }
 

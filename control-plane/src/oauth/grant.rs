@@ -7,6 +7,7 @@ use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::renewal::Renewal;
 use super::scope::Scopes;
 
 /// One authorization by one user of one client at one server. Logging in again makes another one.
@@ -51,6 +52,9 @@ pub struct Upstream {
     pub refresh_token: Option<Sealed>,
     /// Counts the refreshes: an update names the version that it replaces.
     pub version: u64,
+    /// What has been tried to replace it. Rows from before there was a lease have none: nothing was tried.
+    #[serde(default)]
+    pub renewal: Renewal,
 }
 
 /// Stored under the SHA-256 of the token's text.

@@ -10,6 +10,7 @@ pub mod pkce;
 pub mod redirect_uri;
 pub mod refresh;
 pub mod registration;
+pub mod renewal;
 pub mod request;
 pub mod resource;
 pub mod scope;

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use super::ProviderError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a whole request may take, its answer's body included.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Longest body of an answer, in bytes. The largest in use are key sets with certificates in them.
 const MAX_BODY: usize = 64 * 1024;
@@ -58,7 +58,11 @@ impl Http {
         let mut answer = self.0.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = answer.status();
         if may_pass(status) {
-            return Err(ProviderError::Unreachable(format!("HTTP {}", status.as_u16())));
+            let reason = format!("HTTP {}", status.as_u16());
+            return Err(match retry_after(answer.headers()) {
+                Some(retry_after) => ProviderError::Busy { reason, retry_after },
+                None => ProviderError::Unreachable(reason),
+            });
         }
         if status.is_redirection() {
             return Err(ProviderError::Malformed(format!("it redirects: HTTP {}", status.as_u16())));
@@ -113,6 +117,9 @@ impl ProviderError {
     fn about(self, what: &str) -> Self {
         match self {
             Self::Unreachable(reason) => Self::Unreachable(format!("{what}: {reason}")),
+            Self::Busy { reason, retry_after } => {
+                Self::Busy { reason: format!("{what}: {reason}"), retry_after }
+            }
             Self::Malformed(reason) => Self::Malformed(format!("{what}: {reason}")),
             other => other,
         }
@@ -138,6 +145,12 @@ pub(super) fn is_loopback_http(url: &Url) -> bool {
 /// Whether the status is about the provider's state rather than about the request.
 fn may_pass(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// `Retry-After` in seconds. A date is not read: whoever waits has a pause of their own.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// What may be said of a failed request: never its URL, and never what the other side wrote.

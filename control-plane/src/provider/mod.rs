@@ -17,6 +17,7 @@ mod testing;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use portcullis_proto::ids::Subject;
@@ -26,6 +27,7 @@ use thiserror::Error;
 use url::Url;
 
 pub use authorization::OWN_PARAMETERS;
+pub(crate) use http::DEADLINE;
 pub use http::Http;
 pub use oauth2::OAuth2Settings;
 pub use oidc::OidcSettings;
@@ -133,6 +135,14 @@ pub enum ProviderError {
     /// No answer, or none in time, or 408, 429 or a 5xx: may pass.
     #[error("the provider cannot be reached: {0}")]
     Unreachable(String),
+    /// The same, and it says for how long (`Retry-After`, RFC 9110 section 10.2.3, where that is in seconds).
+    #[error("the provider wants to be left alone for {} s: {reason}", retry_after.as_secs())]
+    Busy {
+        /// The status.
+        reason: String,
+        /// As the provider says it: not bounded.
+        retry_after: Duration,
+    },
     /// `invalid_grant`: the code or refresh token is dead, and stays so (RFC 6749 section 5.2).
     #[error("the provider says invalid_grant")]
     InvalidGrant,

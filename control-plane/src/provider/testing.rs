@@ -106,6 +106,7 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) location: Option<&'static str>,
+    pub(super) retry_after: Option<&'static str>,
     pub(super) body: Vec<u8>,
     /// Never answers.
     pub(super) hangs: bool,
@@ -172,6 +173,9 @@ async fn answer(
     if let Some(location) = reply.location {
         answer.headers_mut().insert(header::LOCATION, location.parse().unwrap());
     }
+    if let Some(retry_after) = reply.retry_after {
+        answer.headers_mut().insert(header::RETRY_AFTER, retry_after.parse().unwrap());
+    }
     answer
 }
 
@@ -187,6 +191,7 @@ impl Reply {
             status: StatusCode::from_u16(status).unwrap(),
             content_type: "text/html",
             location: None,
+            retry_after: None,
             body: body.into(),
             hangs: false,
         }

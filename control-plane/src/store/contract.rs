@@ -4,6 +4,7 @@ pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod fixtures;
 pub(crate) mod grants;
+pub(crate) mod lease;
 pub(crate) mod log;
 pub(crate) mod logins;
 pub(crate) mod model;
@@ -22,7 +23,12 @@ macro_rules! contract {
             logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
                 the_quota_counts_logins_under_way, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,
-                an_upstream_is_replaced_once_a_version, live_grants_are_listed_in_order;
+                live_grants_are_listed_in_order;
+            lease: of_parallel_askers_one_gets_the_lease, only_what_lives_in_that_version_is_leased,
+                a_result_replaces_the_version_and_ends_lease_and_pauses, a_failure_defers_the_next_attempt,
+                a_lease_that_nobody_ends_runs_out, who_was_taken_over_ends_nothing,
+                a_late_result_does_not_replace_its_successors, a_late_result_counts_where_there_is_no_other,
+                the_holder_may_revoke_once, a_revoked_grant_takes_no_result;
             codes: a_code_brings_its_tokens, an_unknown_or_late_code_brings_nothing,
                 a_replay_revokes_what_the_code_brought, a_replay_of_a_dead_grants_code_appends_nothing,
                 a_code_of_a_revoked_grant_is_gone, of_parallel_redemptions_one_is_issued_and_the_grant_dies;
@@ -36,7 +42,7 @@ macro_rules! contract {
                 a_foreign_position_is_refused, an_entry_outlives_every_access_token,
                 the_head_moves_only_to_what_can_be_read;
             sweep: nothing_live_is_removed, what_has_expired_is_removed, room_is_made_in_the_quotas,
-                a_used_code_is_kept_while_its_access_token_lives, a_rotated_token_is_kept_until_it_expires,
+                a_used_code_is_kept_as_long_as_its_grant, a_dead_grants_code_goes_with_its_access_token, a_rotated_token_is_kept_until_it_expires,
                 what_a_wide_revocation_ended_is_removed_and_stays_dead, the_log_is_forgotten_from_the_front,
                 it_does_no_more_than_it_may;
         }
@@ -44,6 +50,11 @@ macro_rules! contract {
         #[test]
         fn it_agrees_with_the_model() {
             $crate::store::contract::model::agrees($open);
+        }
+
+        #[test]
+        fn it_agrees_with_the_model_on_leases() {
+            $crate::store::contract::model::agrees_on_leases($open);
         }
     };
     (@cases $open:ident; $($module:ident: $($case:ident),+;)+) => {

@@ -3,6 +3,7 @@
 //!
 //! An answer is given only when the write is durable.
 
+pub mod lease;
 pub mod sled;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use portcullis_proto::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use self::lease::{Lease, Leasing};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
@@ -95,14 +97,33 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<(AccessToken, Grant)>, StoreError>;
 
-    /// Replaces what the provider gave, where the stored version is still `replaces` and the grant lives.
-    /// Tells whether it did.
-    async fn update_upstream(
+    // --- renewing what the provider gave ---
+
+    /// Takes the lease on replacing `version` of what the provider gave: where the grant lives, that is
+    /// still the stored version, nobody else's lease is in force and no pause after a failure. It runs out
+    /// at `until` where nobody ends it.
+    async fn lease(
         &self,
         grant: &GrantId,
-        replaces: u64,
-        upstream: Upstream,
-    ) -> Result<bool, StoreError>;
+        version: u64,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Leasing, StoreError>;
+
+    /// Replaces what the provider gave, where the stored version is still the leased one and the grant lives
+    /// (its `version` set to the next, its `renewal` to none). Tells whether it did.
+    ///
+    /// A lease that has run out still counts, even where it has been taken over, until the successor's result is
+    /// there: the provider may have used the old refresh token up for the answer that is offered here.
+    async fn update_upstream(&self, lease: Lease, upstream: Upstream) -> Result<bool, StoreError>;
+
+    /// Ends the lease after a failure: nobody gets the next before `until`. Changes nothing where the lease has
+    /// been taken over. Tells whether it did.
+    async fn defer(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Revokes the grant because its provider has ended it. Changes nothing where the lease has been
+    /// taken over: what the provider says of a refresh token that is used up says nothing of its successor.
+    async fn revoke_leased(&self, lease: Lease, now: Timestamp) -> Result<Option<Entry>, StoreError>;
 
     // --- revocation ---
 

@@ -24,6 +24,7 @@ use crate::http::router::router;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::provider::Provider;
+use crate::store::Store;
 use crate::store::sled::SledStore;
 
 /// The issuer of most tests.
@@ -99,6 +100,12 @@ impl World {
         Self { app, clock, provider, random, headers, transcript, router, setup, directory }
     }
 
+    /// Another process over the same store, with a provider that says what it is told to.
+    pub(crate) fn replica(&self, provider: &Arc<Scripted>) -> Arc<App> {
+        let store = self.app.store.clone();
+        assemble(&self.setup, self.directory.path(), store, &self.clock, provider, &self.random)
+    }
+
     pub(crate) async fn send(&self, request: Builder, body: impl Into<Body>) -> Answer {
         let mut request: Request<Body> = request.body(body.into()).unwrap();
         for (name, value) in &self.headers {
@@ -149,11 +156,23 @@ fn start(
     provider: &Arc<Scripted>,
     random: &Arc<Repeatable>,
 ) -> Arc<App> {
+    let store = Arc::new(SledStore::open(&directory.join("store"), random.as_ref()).unwrap());
+    assemble(setup, directory, store, clock, provider, random)
+}
+
+fn assemble(
+    setup: &Setup,
+    directory: &Path,
+    store: Arc<dyn Store>,
+    clock: &Arc<ManualClock>,
+    provider: &Arc<Scripted>,
+    random: &Arc<Repeatable>,
+) -> Arc<App> {
     let mut config = configuration(&setup.servers, directory);
     (setup.adjust)(&mut config);
     let corp: Arc<dyn Provider> = provider.clone();
     App::new(Parts {
-        store: Arc::new(SledStore::open(&directory.join("store"), random.as_ref()).unwrap()),
+        store,
         keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
         providers: [(ProviderName::new("corp"), corp)].into(),
         clock: clock.clone(),

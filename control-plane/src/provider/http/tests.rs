@@ -58,6 +58,22 @@ async fn what_is_not_said_with_200_is_no_document() {
 }
 
 #[tokio::test]
+async fn who_wants_to_be_left_alone_may_say_for_how_long() {
+    let after = |retry_after| Reply { retry_after: Some(retry_after), ..Reply::status(429, "s3cr3t") };
+    let reason = || "the paper: HTTP 429".to_owned();
+    for (text, seconds) in [("0", 0), ("120", 120), ("99999999999", 99_999_999_999)] {
+        let retry_after = Duration::from_secs(seconds);
+        let error = error_of(get(after(text)).await);
+        assert_eq!(error, ProviderError::Busy { reason: reason(), retry_after });
+    }
+    for text in ["", "-1", "1.5", "soon", "Wed, 21 Oct 2026 07:28:00 GMT", "99999999999999999999"] {
+        assert_eq!(error_of(get(after(text)).await), ProviderError::Unreachable(reason()), "{text}");
+    }
+    let refusal = Reply { retry_after: Some("5"), ..Reply::status(400, "") };
+    assert_eq!(error_of(get(refusal).await), ProviderError::Refused(reason().replace("429", "400")));
+}
+
+#[tokio::test]
 async fn an_answer_has_a_deadline() {
     let fake = FakeProvider::start().await;
     fake.reply("/x", Reply { hangs: true, ..json!({}).into() });

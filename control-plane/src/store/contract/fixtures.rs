@@ -14,6 +14,7 @@ use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, StateId};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use crate::oauth::refresh::{RefreshToken, Stage};
+use crate::oauth::renewal::Renewal;
 use crate::oauth::scope::Scopes;
 use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Store};
 
@@ -100,6 +101,7 @@ pub(crate) fn upstream(version: u64) -> Upstream {
         credential_expires_at: Some(at(3_600)),
         refresh_token: Some(Sealed::from_bytes(format!("refresh token {version}"))),
         version,
+        renewal: Renewal::default(),
     }
 }
 

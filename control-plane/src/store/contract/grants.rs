@@ -3,7 +3,7 @@
 use portcullis_proto::ids::{ClientId, GrantId, Sequence};
 use portcullis_proto::revocation::Scope;
 
-use super::fixtures::{MANY, UNUSED, at, code, grant, granted, parallel, register, token_id, upstream};
+use super::fixtures::{MANY, UNUSED, at, code, grant, granted, register, token_id};
 use crate::store::{Granted, Store};
 
 pub(crate) async fn a_grant_needs_its_client(store: &dyn Store) {
@@ -36,22 +36,6 @@ pub(crate) async fn a_grant_comes_with_its_code(store: &dyn Store) {
     let kept = store.live_grant(&grant.id).await.unwrap().unwrap();
     assert_eq!(kept.born, Sequence(1));
     assert_eq!(kept, crate::oauth::grant::Grant { born: Sequence(1), ..grant });
-}
-
-pub(crate) async fn an_upstream_is_replaced_once_a_version(store: &dyn Store) {
-    granted(store, "g", at(0)).await;
-    let id = GrantId::new("g");
-    let update = async |id: &GrantId, replaces| {
-        store.update_upstream(id, replaces, upstream(replaces + 1)).await.unwrap()
-    };
-    let won = parallel(16, async |_| update(&id, 0).await).await;
-    assert_eq!(won.into_iter().filter(|won| *won).count(), 1);
-    assert_eq!(store.live_grant(&id).await.unwrap().unwrap().upstream, upstream(1));
-    assert!(!update(&id, 0).await);
-    assert!(!update(&id, 2).await);
-    assert!(update(&id, 1).await);
-    assert_eq!(store.live_grant(&id).await.unwrap().unwrap().upstream, upstream(2));
-    assert!(!update(&GrantId::new("unknown"), 0).await);
 }
 
 pub(crate) async fn live_grants_are_listed_in_order(store: &dyn Store) {

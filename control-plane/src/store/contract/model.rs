@@ -1,6 +1,7 @@
 //! Random operations against a store and a plain model of it side by side: every answer must be the same, and
 //! so must everything that can be seen afterwards.
 
+mod leases;
 mod memory;
 
 use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
@@ -8,11 +9,13 @@ use portcullis_proto::revocation::Scope;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use self::leases::Ending;
 use self::memory::Memory;
 use super::fixtures::{
-    GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id, upstream,
+    GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id,
 };
 use crate::oauth::pending::{BrowserId, StateId};
+use crate::store::lease::Lease;
 use crate::store::{Redeemed, Rotated, Store};
 
 /// Most unused clients, and most logins.
@@ -27,7 +30,8 @@ enum Op {
     Grant { client: usize },
     Redeem { code: usize },
     Rotate { refresh: usize },
-    Update { grant: usize, version: u64 },
+    Lease { grant: usize, version: u64 },
+    End { lease: usize, how: Ending },
     Revoke { kind: usize, of: usize },
     Wait { seconds: u64 },
     Sweep,
@@ -42,12 +46,26 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => one().prop_map(|client| Op::Grant { client }),
         4 => one().prop_map(|code| Op::Redeem { code }),
         6 => one().prop_map(|refresh| Op::Rotate { refresh }),
-        1 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Update { grant, version }),
+        1 => (one(), 0..3_u64).prop_map(|(grant, version)| Op::Lease { grant, version }),
+        1 => one().prop_map(|lease| Op::End { lease, how: Ending::Update }),
         2 => (0..6_usize, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
         3 => prop_oneof![0..40_u64, 0..2_000_u64, 0..8_000_u64].prop_map(|seconds| Op::Wait { seconds }),
         2 => Just(Op::Sweep),
     ];
     prop::collection::vec(op, 1..80)
+}
+
+/// Of the operations those that a lease is about, on one grant.
+fn lease_ops() -> impl Strategy<Value = Vec<Op>> {
+    let ending = prop_oneof![2 => Just(Ending::Update), 2 => Just(Ending::Defer), 1 => Just(Ending::Revoke)];
+    let op = prop_oneof![
+        6 => (0..3_u64).prop_map(|version| Op::Lease { grant: 0, version }),
+        4 => (0..1_000_usize, ending).prop_map(|(lease, how)| Op::End { lease, how }),
+        1 => Just(Op::Rotate { refresh: 0 }),
+        4 => (0..10_u64).prop_map(|seconds| Op::Wait { seconds }),
+    ];
+    let begin = vec![Op::Register, Op::Grant { client: 0 }, Op::Redeem { code: 0 }];
+    prop::collection::vec(op, 1..60).prop_map(move |ops| [begin.clone(), ops].concat())
 }
 
 /// How many of each there have been.
@@ -59,6 +77,8 @@ struct Made {
     tokens: usize,
     /// The pairs of tokens that were kept, each with its grant.
     kept: Vec<(String, String)>,
+    /// The leases that are not ended, each twice: the store's and the model's.
+    leases: Vec<(Lease, Lease)>,
 }
 
 /// One of so many, every other time one of the last: those are the ones that anything happens to.
@@ -70,12 +90,22 @@ fn pick(draw: usize, of: usize) -> usize {
     }
 }
 
-/// Runs the operations, on a new store each time.
+/// Any operations.
 pub(crate) fn agrees<H, S: Store>(open: impl Fn() -> (H, S)) {
+    agrees_on(&ops(), open);
+}
+
+/// Leases.
+pub(crate) fn agrees_on_leases<H, S: Store>(open: impl Fn() -> (H, S)) {
+    agrees_on(&lease_ops(), open);
+}
+
+/// Runs the operations, on a new store each time.
+fn agrees_on<H, S: Store>(ops: &impl Strategy<Value = Vec<Op>>, open: impl Fn() -> (H, S)) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)
-        .run(&ops(), |ops| {
+        .run(ops, |ops| {
             let (_home, store) = open();
             runtime.block_on(run(&store, ops));
             Ok(())
@@ -158,11 +188,8 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
                 made.kept.push((new, grant));
             }
         }
-        Op::Update { grant, version } => {
-            let id = GrantId::new(format!("g{}", pick(grant, made.grants)));
-            let updated = store.update_upstream(&id, version, upstream(version + 1)).await.unwrap();
-            assert_eq!(updated, memory.update_upstream(&id, version, upstream(version + 1)), "{op:?}");
-        }
+        Op::Lease { grant, version } => leases::take(store, memory, made, grant, version, now).await,
+        Op::End { lease, how } => leases::end(store, memory, made, lease, how, now).await,
         Op::Revoke { kind, of } => {
             let name = format!("c{}", pick(of, made.clients));
             let scope = match kind {

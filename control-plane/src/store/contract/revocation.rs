@@ -5,8 +5,9 @@ use portcullis_proto::revocation::Scope;
 
 use super::fixtures::{
     GRACE, access_id, answer, at, code, grant, head, is_accepted, is_live, issue, redeemed, refresh_id,
-    token_id, upstream,
+    token_id,
 };
+use crate::store::lease::Leasing;
 use crate::store::{Granted, Redeemed, Rotated, Store};
 
 /// The scopes that end the grant `<name>`.
@@ -70,7 +71,8 @@ pub(crate) async fn what_is_dead_stays_dead_for_every_operation(store: &dyn Stor
         redeemed(store, kind, at(0)).await;
         store.revoke(scopes(kind)[index].clone(), at(1)).await.unwrap();
         let before = head(store);
-        assert!(!store.update_upstream(&GrantId::new(kind), 0, upstream(1)).await.unwrap(), "{kind}");
+        let leasing = store.lease(&GrantId::new(kind), 0, at(2), at(3)).await.unwrap();
+        assert_eq!(leasing, Leasing::Gone, "{kind}");
         let issue = || issue(kind, "new", Some(kind), at(2));
         let rotated = store.rotate(&refresh_id(kind), issue(), answer("new"), GRACE, at(2)).await.unwrap();
         assert_eq!(rotated, Rotated::Gone, "{kind}");

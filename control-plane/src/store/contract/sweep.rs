@@ -53,8 +53,8 @@ pub(crate) async fn what_has_expired_is_removed(store: &dyn Store) {
     assert_eq!(store.client(&ClientId::new("unused"), at(1)).await.unwrap(), None);
     assert!(sweep(store, ACCESS).await > 0);
     assert!(!is_accepted(store, "g", at(1)).await);
-    assert_eq!(store.code(&token_id("g")).await.unwrap(), None);
     assert!(sweep(store, REFRESH).await > 0);
+    assert_eq!(store.code(&token_id("g")).await.unwrap(), None);
     assert!(!is_live(store, "g").await);
     assert_eq!(store.refresh_token(&refresh_id("g")).await.unwrap(), None);
     assert_eq!(sweep(store, REFRESH).await, 0);
@@ -72,12 +72,35 @@ pub(crate) async fn room_is_made_in_the_quotas(store: &dyn Store) {
     }
 }
 
-pub(crate) async fn a_used_code_is_kept_while_its_access_token_lives(store: &dyn Store) {
+pub(crate) async fn a_used_code_is_kept_as_long_as_its_grant(store: &dyn Store) {
     redeemed(store, "g", at(0)).await;
-    sweep(store, ACCESS - 1).await;
-    let replayed = store.redeem(&token_id("g"), issue("g", "2", None, at(1)), at(ACCESS - 1)).await.unwrap();
+    sweep(store, ACCESS).await;
+    // A refresh prolongs the grant.
+    let next = issue("g", "2", Some("g"), at(REFRESH - 1));
+    store.rotate(&refresh_id("g"), next, answer("2"), GRACE, at(REFRESH - 1)).await.unwrap();
+    for now in [REFRESH - 1, REFRESH, 2 * REFRESH - 2] {
+        sweep(store, now).await;
+        assert!(store.code(&token_id("g")).await.unwrap().unwrap().used);
+    }
+    let now = at(2 * REFRESH - 2);
+    let replayed = store.redeem(&token_id("g"), issue("g", "3", None, now), now).await.unwrap();
     assert_eq!(replayed, Redeemed::Replayed);
     assert!(!is_live(store, "g").await);
+    sweep(store, 2 * REFRESH).await;
+    assert_eq!(store.code(&token_id("g")).await.unwrap(), None);
+}
+
+pub(crate) async fn a_dead_grants_code_goes_with_its_access_token(store: &dyn Store) {
+    for (name, scope) in
+        [("narrow", Scope::Grant(GrantId::new("narrow"))), ("wide", Scope::Client(ClientId::new("wide")))]
+    {
+        redeemed(store, name, at(0)).await;
+        store.revoke(scope, at(1)).await.unwrap();
+        sweep(store, ACCESS - 1).await;
+        assert!(store.code(&token_id(name)).await.unwrap().is_some());
+        sweep(store, ACCESS).await;
+        assert_eq!(store.code(&token_id(name)).await.unwrap(), None);
+    }
 }
 
 pub(crate) async fn a_rotated_token_is_kept_until_it_expires(store: &dyn Store) {

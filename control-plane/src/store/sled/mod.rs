@@ -7,6 +7,7 @@
 mod clients;
 mod committer;
 mod keys;
+mod lease;
 mod log;
 mod logins;
 mod open;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use self::committer::{Committer, MakeDurable};
 use self::keys::Key;
 use self::rows::{Read, backend};
+use super::lease::{Lease, Leasing};
 use super::{Begun, Granted, Issue, Redeemed, Registered, Rotated, Store, StoreError};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
@@ -161,14 +163,27 @@ impl Store for SledStore {
         tokens::access_token(self.tree()?, id, now)
     }
 
-    async fn update_upstream(
+    async fn lease(
         &self,
         grant: &GrantId,
-        replaces: u64,
-        upstream: Upstream,
-    ) -> Result<bool, StoreError> {
+        version: u64,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Leasing, StoreError> {
         let grant = grant.clone();
-        self.committer.submit(move |tx| tokens::update_upstream(tx, &grant, replaces, upstream)).await
+        self.committer.submit(move |tx| lease::take(tx, grant, version, now, until)).await
+    }
+
+    async fn update_upstream(&self, lease: Lease, upstream: Upstream) -> Result<bool, StoreError> {
+        self.committer.submit(move |tx| lease::update_upstream(tx, &lease, upstream)).await
+    }
+
+    async fn defer(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
+        self.committer.submit(move |tx| lease::defer(tx, &lease, until)).await
+    }
+
+    async fn revoke_leased(&self, lease: Lease, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.committer.submit(move |tx| lease::revoke(tx, lease, now)).await
     }
 
     async fn revoke(&self, scope: Scope, now: Timestamp) -> Result<Entry, StoreError> {

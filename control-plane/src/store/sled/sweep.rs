@@ -8,16 +8,20 @@ use super::keys::{Key, Meta, Table};
 use super::rows::{self, Kept, Read, Until};
 use super::tx::Tx;
 use super::{log, revocation};
+use crate::oauth::code::Code;
 use crate::oauth::grant::Grant;
 use crate::store::StoreError;
 
 /// One pass over all grants, in search of those that wide revocations have ended.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Pass {
     /// The log's head when it began: it finds all that the revocations up to there have ended.
     head: Sequence,
     /// The last grant looked at.
     after: Option<GrantId>,
+    /// Once all grants have been: the last cutoff looked at.
+    #[serde(default)]
+    cutoff: Option<Key>,
 }
 
 /// Looks at up to `limit` rows of each kind, and tells how many it has removed.
@@ -38,6 +42,14 @@ fn expired(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, Store
             tx.look_again(until, &key);
             continue;
         }
+        if key.table() == Some(Table::Code)
+            && let Some(code) = prolonged(tx, &key)?
+            && let Some(until) = code.until.filter(|until| *until > now)
+        {
+            tx.update(key.clone(), &code)?;
+            tx.look_again(until, &key);
+            continue;
+        }
         match key.table() {
             Some(Table::Client) => tx.count(Meta::UnusedClients, -1)?,
             Some(Table::Pending) => tx.count(Meta::Logins, -1)?,
@@ -49,6 +61,15 @@ fn expired(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, Store
     Ok(removed)
 }
 
+/// A used code, kept as long as its grant: while that lives, a replay has something to revoke.
+fn prolonged(tx: &Tx<'_>, key: &Key) -> Result<Option<Kept<Code>>, StoreError> {
+    let Some(code) = tx.kept::<Code>(key)?.filter(|code| code.row.used) else {
+        return Ok(None);
+    };
+    let grant = revocation::live(tx, &code.row.grant)?;
+    Ok(grant.map(|grant| Kept { until: grant.until, ..code }))
+}
+
 /// Grants that a wide revocation has ended; after a whole pass over the grants, also the cutoffs that it has
 /// made useless.
 fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
@@ -57,27 +78,15 @@ fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     }
     let mut pass = match tx.row(&Key::meta(Meta::Pass))? {
         Some(pass) => pass,
-        None => Pass { head: log::head(tx)?.sequence, after: None },
+        None => Pass { head: log::head(tx)?.sequence, after: None, cutoff: None },
     };
-    let after = pass.after.as_ref().map_or_else(|| Key::first(Table::Grant), Key::grant);
-    let grants = tx.scan_after(&after, &Key::end(Table::Grant), limit)?;
-    let mut at_end = grants.len() < limit;
     let mut removed = 0;
-    for (key, bytes) in grants {
-        let Kept { row: grant, .. } = rows::decode::<Kept<Grant>>(&key, &bytes)?;
-        if revocation::is_cut_off(tx, &grant)? {
-            tx.remove(key);
-            removed += 1;
-        }
-        pass.after = Some(grant.id);
+    let mut at_end = true;
+    if pass.cutoff.is_none() {
+        at_end = pass_grants(tx, &mut pass, limit, &mut removed)?;
     }
     if at_end {
-        let cutoffs = useless_cutoffs(tx, pass.head, limit)?;
-        at_end = cutoffs.len() < limit;
-        removed += cutoffs.len();
-        for key in cutoffs {
-            tx.remove(key);
-        }
+        at_end = pass_cutoffs(tx, &mut pass, limit, &mut removed)?;
     }
     if at_end {
         tx.remove(Key::meta(Meta::Pass));
@@ -87,14 +96,101 @@ fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     Ok(removed)
 }
 
-/// Cutoffs that no grant is left for: whatever was born before `head` and is dead, the pass has removed.
-fn useless_cutoffs(tx: &Tx<'_>, head: Sequence, limit: usize) -> Result<Vec<Key>, StoreError> {
-    let mut keys = Vec::new();
-    for (key, bytes) in tx.scan(&Key::first(Table::Cutoff), &Key::end(Table::Cutoff), usize::MAX)? {
-        let cutoff: Sequence = rows::decode(&key, &bytes)?;
-        if cutoff <= head && keys.len() < limit {
-            keys.push(key);
+/// Looks at some more grants, and tells whether they were the last.
+fn pass_grants(
+    tx: &mut Tx<'_>,
+    pass: &mut Pass,
+    limit: usize,
+    removed: &mut usize,
+) -> Result<bool, StoreError> {
+    let after = pass.after.as_ref().map_or_else(|| Key::first(Table::Grant), Key::grant);
+    let grants = tx.scan_after(&after, &Key::end(Table::Grant), limit)?;
+    let at_end = grants.len() < limit;
+    for (key, bytes) in grants {
+        let Kept { row: grant, .. } = rows::decode::<Kept<Grant>>(&key, &bytes)?;
+        if revocation::is_cut_off(tx, &grant)? {
+            tx.remove(key);
+            *removed += 1;
         }
+        pass.after = Some(grant.id);
     }
-    Ok(keys)
+    Ok(at_end)
+}
+
+/// Looks at some more cutoffs, and tells whether they were the last. No grant is left for those up to the pass's
+/// head: whatever was born before them and is dead, the pass has removed.
+fn pass_cutoffs(
+    tx: &mut Tx<'_>,
+    pass: &mut Pass,
+    limit: usize,
+    removed: &mut usize,
+) -> Result<bool, StoreError> {
+    let after = pass.cutoff.take().unwrap_or_else(|| Key::first(Table::Cutoff));
+    let cutoffs = tx.scan_after(&after, &Key::end(Table::Cutoff), limit)?;
+    let at_end = cutoffs.len() < limit;
+    for (key, bytes) in cutoffs {
+        let cutoff: Sequence = rows::decode(&key, &bytes)?;
+        if cutoff <= pass.head {
+            tx.remove(key.clone());
+            *removed += 1;
+        }
+        pass.cutoff = Some(key);
+    }
+    Ok(at_end)
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_proto::ids::ClientId;
+    use portcullis_proto::revocation::Scope;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::contract::fixtures::{at, granted};
+    use crate::store::sled::tests::fresh;
+
+    fn scope(name: &str) -> Scope {
+        Scope::Client(ClientId::new(name))
+    }
+
+    #[tokio::test]
+    async fn a_pass_looks_at_no_more_cutoffs_at_a_time_than_it_may() {
+        let (_home, store) = fresh();
+        let revoke = async |name: &str| store.revoke(scope(name), at(1)).await.unwrap();
+        let pass = || store.db.row::<Pass>(&Key::meta(Meta::Pass)).unwrap();
+        let is_there = |name: &str| store.db.bytes(&Key::cutoff(&scope(name)).unwrap()).unwrap().is_some();
+        granted(&store, "g", at(0)).await;
+        revoke("old").await;
+        // The pass begins; what is revoked from now on is for the next one.
+        assert_eq!(store.sweep(at(1), 1).await.unwrap(), 1, "the log's only entry");
+        let new: Vec<String> = (0..6).map(|number| format!("new-{number}")).collect();
+        for name in &new {
+            revoke(name).await;
+        }
+        // Keys have the name after its length: "old" is the first of them.
+        for last in ["new-0", "new-2", "new-4"] {
+            cut_off_once(&store).await;
+            assert!(pass().unwrap().cutoff == Key::cutoff(&scope(last)), "up to {last}");
+            assert!(!is_there("old") && new.iter().all(|name| is_there(name)));
+        }
+        cut_off_once(&store).await;
+        assert!(pass().is_none() && new.iter().all(|name| is_there(name)));
+        for _ in 0..5 {
+            cut_off_once(&store).await;
+        }
+        assert!(new.iter().all(|name| !is_there(name)));
+    }
+
+    async fn cut_off_once(store: &crate::store::sled::SledStore) {
+        store.committer.submit(|tx| cut_off(tx, 2)).await.unwrap();
+    }
+
+    #[test]
+    fn a_pass_of_the_former_format_goes_on() {
+        let pass: Pass = serde_json::from_str(r#"{"head":3,"after":"g"}"#).unwrap();
+        assert!(pass.cutoff.is_none());
+        let pass = Pass { cutoff: Key::cutoff(&scope("c")), ..pass };
+        let again: Pass = serde_json::from_str(&serde_json::to_string(&pass).unwrap()).unwrap();
+        assert!(again.cutoff == pass.cutoff);
+    }
 }

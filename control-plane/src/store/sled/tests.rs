@@ -16,7 +16,7 @@ fn open(path: &Path) -> SledStore {
 }
 
 /// A new store, and the directory that goes with it.
-fn fresh() -> (TempDir, SledStore) {
+pub(super) fn fresh() -> (TempDir, SledStore) {
     let home = tempfile::tempdir().unwrap();
     let store = open(&home.path().join("store"));
     (home, store)

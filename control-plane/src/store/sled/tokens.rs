@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::sled::Tree;
-use portcullis_proto::ids::{GrantId, TokenId};
+use portcullis_proto::ids::TokenId;
 use portcullis_proto::revocation::Scope;
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
@@ -13,7 +13,7 @@ use super::rows::{Kept, Read};
 use super::tx::Tx;
 use super::{clients, log, revocation};
 use crate::oauth::code::Code;
-use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::grant::{AccessToken, Grant};
 use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
 use crate::store::{Granted, Issue, Redeemed, Rotated, StoreError};
 
@@ -131,21 +131,4 @@ pub(super) fn access_token(
         return Ok(None);
     }
     Ok(revocation::live(tree, &token.grant)?.map(|grant| (token, grant.row)))
-}
-
-/// Replaces what the provider gave, where the version is still the one that the caller saw.
-pub(super) fn update_upstream(
-    tx: &mut Tx<'_>,
-    id: &GrantId,
-    replaces: u64,
-    upstream: Upstream,
-) -> Result<bool, StoreError> {
-    match revocation::live(tx, id)? {
-        Some(mut grant) if grant.row.upstream.version == replaces => {
-            grant.row.upstream = upstream;
-            tx.update(Key::grant(id), &grant)?;
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
 }

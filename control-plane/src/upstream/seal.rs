@@ -1,0 +1,42 @@
+//! Sealing what a provider gave.
+
+use portcullis_proto::ids::GrantId;
+use portcullis_proto::random::Random;
+use portcullis_proto::seal::{Field, SealingKey};
+use portcullis_proto::v1;
+use prost::Message;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::config::CredentialMode;
+use crate::oauth::grant::Upstream;
+use crate::oauth::renewal::Renewal;
+use crate::provider::ProviderTokens;
+
+/// Seals what a provider gave, in the form in which the MCP server is to get it.
+pub fn seal(
+    random: &dyn Random,
+    data_key: &SealingKey,
+    grant: &GrantId,
+    mode: CredentialMode,
+    tokens: &ProviderTokens,
+    version: u64,
+) -> Upstream {
+    let header = match mode {
+        CredentialMode::ProviderToken => v1::Header {
+            name: "authorization".into(),
+            value: format!("Bearer {}", tokens.access_token.expose_secret()),
+        },
+    };
+    let credential = Zeroizing::new(v1::Credential { headers: vec![header] }.encode_to_vec());
+    let seal_refresh_token = |token: &SecretString| {
+        data_key.seal(random, grant, Field::ProviderRefreshToken, token.expose_secret().as_bytes())
+    };
+    Upstream {
+        credential: data_key.seal(random, grant, Field::Credential, &credential),
+        credential_expires_at: tokens.expires_at,
+        refresh_token: tokens.refresh_token.as_ref().map(seal_refresh_token),
+        version,
+        renewal: Renewal::default(),
+    }
+}
