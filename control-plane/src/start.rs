@@ -1,9 +1,10 @@
 //! From a configuration to an [`App`]: opens what must be open before the first request.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis_proto::random::{Random, SystemRandom};
-use portcullis_proto::time::SystemClock;
+use portcullis_proto::time::{Clock, SystemClock, Timestamp};
 use thiserror::Error;
 
 use crate::app::{App, Parts};
@@ -28,23 +29,60 @@ pub enum StartError {
     /// A store that belongs to other keys.
     #[error("keys: the store has grants, but there was no master key ring: restore it from a backup")]
     KeysLost,
+    /// A clock that says a time before the store was last in use.
+    #[error(
+        "clock: it says {}, but the store was in use at {}: set the clock, or start with --accept-clock",
+        rfc3339(*now), rfc3339(*used)
+    )]
+    ClockBehind {
+        /// What the clock says.
+        now: Timestamp,
+        /// When the store was in use.
+        used: Timestamp,
+    },
     /// The HTTP client towards providers.
     #[error("the HTTP client for providers cannot be made: {0}")]
     Http(String),
 }
 
+/// Whether to trust a clock that says a time before the store was last in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// Refuse to start: by such a clock, what has expired would be good again.
+    MustAdvance,
+    /// An operator says that the clock is right, and was wrong before.
+    Accepted,
+}
+
 /// Opens store and keys, and makes the providers; none of these is asked anything yet.
-pub async fn start(config: Config) -> Result<Arc<App>, StartError> {
+pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartError> {
     let random = Arc::new(SystemRandom);
+    let clock = Arc::new(SystemClock);
     let StoreConfig::Sled { path } = &config.store;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(path, random.as_ref())?);
+    if clocks == Clocks::MustAdvance {
+        check_clock(store.as_ref(), clock.now()).await?;
+    }
     let has_grants = !store.grants(None, 1).await?.is_empty();
     let keys = open_keys(&config, random.as_ref(), has_grants)?;
     let http = Http::new().map_err(|error| StartError::Http(error.to_string()))?;
     let connect = |settings: &crate::provider::Settings| settings.connect(http.clone());
     let providers =
         config.providers.iter().map(|(name, settings)| (name.clone(), connect(settings))).collect();
-    Ok(App::new(Parts { config, store, providers, keys, clock: Arc::new(SystemClock), random }))
+    Ok(App::new(Parts { config, store, providers, keys, clock, random }))
+}
+
+/// A clock may have been set back by a little.
+async fn check_clock(store: &dyn Store, now: Timestamp) -> Result<(), StartError> {
+    const TOLERANCE: Duration = Duration::from_mins(1);
+    match store.swept_at().await? {
+        Some(used) if used.since(now) > TOLERANCE => Err(StartError::ClockBehind { now, used }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn rfc3339(time: Timestamp) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(time.as_millis()))
 }
 
 /// New keys over old grants would lose every one of them, so that is refused before any are made.

@@ -20,7 +20,8 @@ const BATCH: usize = 5_000;
 /// helps.
 pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let mut every = tokio::time::interval(EVERY);
-    let mut belief = Belief::new(app.now(), Instant::now());
+    let begin = app.store.swept_at().await?.unwrap_or(app.now());
+    let mut belief = Belief::new(begin, Instant::now());
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use portcullis_control_plane::config::Problems;
+use portcullis_control_plane::start::Clocks;
 
 /// Portcullis's control plane: the OAuth surface of MCP servers behind Envoy.
 #[derive(Debug, Parser)]
@@ -21,7 +22,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the control plane until SIGTERM or SIGINT.
-    Serve(ConfigFile),
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Start also where the clock says a time before the store was last in use.
+        #[arg(long)]
+        accept_clock: bool,
+    },
     /// Read the configuration and name everything that is wrong with it.
     Check(ConfigFile),
     /// Print the Envoy configuration of the edge.
@@ -152,7 +159,10 @@ enum Instances {
 /// Does what was asked, and says on standard error why not.
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
-        Command::Serve(file) => serve::serve(&file.config).await,
+        Command::Serve { config, accept_clock } => {
+            let clocks = if accept_clock { Clocks::Accepted } else { Clocks::MustAdvance };
+            serve::serve(&config.config, clocks).await
+        }
         Command::Check(file) => configuration::check(&file.config),
         Command::Envoy { config, output } => configuration::envoy(&config.config, output.as_deref()),
         Command::Grants(Grants::List(remote)) => admin::list_grants(&remote).await,

@@ -4,18 +4,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use portcullis_control_plane::run::{Listeners, run};
-use portcullis_control_plane::start::start;
+use portcullis_control_plane::start::{Clocks, start};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::{Done, configuration};
 
-pub(super) async fn serve(file: &Path) -> Done {
+pub(super) async fn serve(file: &Path, clocks: Clocks) -> Done {
     let config = configuration::load(file)?;
     log_json();
     let listeners = Listeners::bind(&config.listen).await?;
-    let app = start(config).await?;
+    let app = start(config, clocks).await?;
     let grpc = listeners.grpc.local_addr()?;
     if !grpc.ip().is_loopback() {
         tracing::warn!(%grpc, "whoever reaches listen.grpc may revoke: keep it on a private network");

@@ -1,7 +1,12 @@
 //! Replacing what a provider gave: one attempt at a time, and after a failure none for a while.
 
+use std::time::Duration;
+
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// No lease and no pause is longer.
+pub const LONGEST: Duration = Duration::from_mins(5);
 
 /// The attempts to replace one version of an [`Upstream`](super::grant::Upstream).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,11 +46,13 @@ pub enum Busy {
 // === impl Renewal ===
 
 impl Renewal {
-    /// What stands in an attempt's way at `now`.
+    /// What stands in an attempt's way at `now`. What seems to last longer than anything does was begun before the
+    /// clock was set back.
     pub fn busy(self, now: Timestamp) -> Option<Busy> {
+        let lasts = |until: Timestamp| now < until && until.since(now) <= LONGEST;
         match self.stage {
-            Stage::Leased { until } if now < until => Some(Busy::Held { until }),
-            Stage::Deferred { until } if now < until => Some(Busy::Deferred { until }),
+            Stage::Leased { until } if lasts(until) => Some(Busy::Held { until }),
+            Stage::Deferred { until } if lasts(until) => Some(Busy::Deferred { until }),
             Stage::Untried | Stage::Leased { .. } | Stage::Deferred { .. } => None,
         }
     }
@@ -99,6 +106,16 @@ mod tests {
         let former = r#"{"credential":"","credential_expires_at":null,"refresh_token":null,"version":7}"#;
         let upstream: Upstream = serde_json::from_str(former).unwrap();
         assert_eq!((upstream.version, upstream.renewal), (7, Renewal::default()));
+    }
+
+    #[test]
+    fn t34_a_clock_that_is_set_back_prolongs_neither_lease_nor_pause() {
+        let leased = Renewal::default().begin(at(0), at(1_000_000)).unwrap();
+        let longest = at(1_000_000).before(LONGEST);
+        for renewal in [leased, leased.deferred(at(1_000_000))] {
+            assert!(renewal.busy(longest).is_some());
+            assert!(renewal.busy(longest.before(Duration::from_millis(1))).is_none());
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ macro_rules! contract {
             log: it_starts_empty, every_revocation_appends, it_can_be_followed_from_any_position,
                 a_foreign_position_is_refused, an_entry_outlives_every_access_token,
                 the_head_moves_only_to_what_can_be_read;
-            sweep: nothing_live_is_removed, what_has_expired_is_removed, room_is_made_in_the_quotas,
+            sweep: the_time_is_noted_to_the_minute, nothing_live_is_removed, what_has_expired_is_removed, room_is_made_in_the_quotas,
                 a_used_code_is_kept_as_long_as_its_grant, a_dead_grants_code_goes_with_its_access_token, a_rotated_token_is_kept_until_it_expires,
                 what_a_wide_revocation_ended_is_removed_and_stays_dead, the_log_is_forgotten_from_the_front,
                 it_does_no_more_than_it_may;

@@ -150,8 +150,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes up to about `limit` rows that can mean nothing any more: unused clients, logins, codes,
     /// tokens and grants past their time, grants that a wide revocation has ended, and log entries past their
-    /// `forget_at`. Tells how many.
+    /// `forget_at`. Tells how many. Notes `now`, to the minute.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// The time that sweeps have noted; `None` before the first.
+    async fn swept_at(&self) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// What a successful token request leaves in the store.

@@ -1,7 +1,8 @@
 //! Which time it is, as far as removing things goes. A pure value.
 //!
 //! What has been swept away does not come back when a clock that jumped ahead is put right: every session would be
-//! gone. So a jump is believed only when it has lasted.
+//! gone. So a jump is believed only when it has lasted. Nobody can tell it from the time that passed while no process
+//! ran: then, too, what has expired meanwhile is kept a little longer.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(super) struct Belief {
 // === impl Belief ===
 
 impl Belief {
-    /// Believes the clock as it is at the start.
+    /// At the start: the time that was last gone by.
     pub(super) fn new(wall: Timestamp, at: Instant) -> Self {
         Self { wall, at, doubted_since: None }
     }
@@ -39,9 +40,9 @@ impl Belief {
         let doubted_since = *self.doubted_since.get_or_insert(at);
         if ahead > TOLERANCE && at.duration_since(doubted_since) < DOUBTED_FOR {
             if doubted_since == at {
-                tracing::error!(
+                tracing::warn!(
                     seconds = ahead.as_secs(),
-                    "the clock has jumped ahead: what has expired only by that is kept for an hour"
+                    "the clock is ahead of the time that has passed here: what has expired only by that is kept for an hour"
                 );
             }
             return expected;

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::config::CredentialMode;
 use crate::metrics::{Metrics, ScopeLabel};
 use crate::oauth::grant::Grant;
-use crate::oauth::renewal::Busy;
+use crate::oauth::renewal::{self, Busy};
 use crate::provider::{self, Provider, ProviderError, ProviderTokens};
 use crate::store::StoreError;
 use crate::store::lease::{Lease, Leasing};
@@ -37,10 +37,10 @@ const CALL: Duration = provider::DEADLINE.saturating_mul(3);
 /// shorter than [`AHEAD`], so that a process that dies during a refresh leaves time for another one before
 /// the credential expires.
 pub(super) const LEASE: Duration = CALL.saturating_add(Duration::from_secs(15));
-const _: () = assert!(LEASE.as_secs() < AHEAD.as_secs());
+const _: () = assert!(LEASE.as_secs() < AHEAD.as_secs() && LEASE.as_secs() <= renewal::LONGEST.as_secs());
 
 /// How long a grant's refresh is not tried again after it has failed.
-const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_mins(5) };
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: renewal::LONGEST };
 /// How often to look whether another replica has finished.
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use portcullis_control_plane::config::StoreConfig;
 use portcullis_control_plane::keys::MasterKeys;
+use portcullis_control_plane::store::Store;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_proto::random::SystemRandom;
-use portcullis_proto::time::{Clock, SystemClock};
+use portcullis_proto::time::{Clock, SystemClock, Timestamp};
 use tempfile::TempDir;
 
 use crate::support::{self, CONFIG, LoggedIn, Login};
@@ -39,11 +40,26 @@ impl Home {
 
     /// Leaves in the store what a login leaves there.
     pub(crate) fn log_in(&self) -> LoggedIn {
-        let config = support::config(self.directory.path());
-        let StoreConfig::Sled { path } = &config.store;
-        let store = SledStore::open(path, &SystemRandom).unwrap();
-        let keys = MasterKeys::open(&config.keys, &SystemRandom).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(support::log_in(&store, &keys, Login::default(), SystemClock.now()))
+        let keys = MasterKeys::open(&self.keys(), &SystemRandom).unwrap();
+        block_on(support::log_in(&self.store(), &keys, Login::default(), SystemClock.now()))
     }
+
+    /// Leaves in the store what a sweep leaves there.
+    pub(crate) fn swept(&self, now: Timestamp) {
+        block_on(self.store().sweep(now, 1)).unwrap();
+    }
+
+    /// When the store was last swept.
+    pub(crate) fn swept_at(&self) -> Timestamp {
+        block_on(self.store().swept_at()).unwrap().unwrap()
+    }
+
+    fn store(&self) -> SledStore {
+        let StoreConfig::Sled { path } = support::config(self.directory.path()).store;
+        SledStore::open(&path, &SystemRandom).unwrap()
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }

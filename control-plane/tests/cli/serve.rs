@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use portcullis_proto::time::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::home::Home;
@@ -25,7 +26,12 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn start(home: &Home) -> Self {
-        let mut child = command(&["serve", "--config", home.file()]).spawn().unwrap();
+        Self::start_with(home, &[])
+    }
+
+    fn start_with(home: &Home, options: &[&str]) -> Self {
+        let arguments = [&["serve", "--config", home.file()], options].concat();
+        let mut child = command(&arguments).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         let log = thread::spawn(move || {
@@ -120,6 +126,28 @@ fn t34_serve_does_not_start_without_the_keys_of_its_grants() {
     assert!(output.stderr.contains("no master key ring: restore it from a backup"), "{}", output.stderr);
     assert!(!home.keys().exists(), "no new keys are made");
     fs::rename(home.directory.path().join("elsewhere"), home.keys()).unwrap();
+    assert!(Serve::start(&home).stop().0.success());
+}
+
+#[test]
+fn t34_serve_does_not_start_by_a_clock_that_is_behind_its_store() {
+    let home = Home::new();
+    home.swept(SystemClock.now().after(Duration::from_secs(30)));
+    assert!(Serve::start(&home).stop().0.success(), "clocks differ a little");
+    home.swept(SystemClock.now().after(Duration::from_hours(2)));
+    let output = program(&["serve", "--config", home.file()], "");
+    assert_eq!(output.code, Some(1));
+    for part in ["clock: it says 20", "the store was in use at 20", "--accept-clock"] {
+        assert!(output.stderr.contains(part), "{}", output.stderr);
+    }
+    // Once it has been told that the clock is right, it is.
+    let serve = Serve::start_with(&home, &["--accept-clock"]);
+    let deadline = Instant::now() + PATIENCE;
+    while !serve.ready() {
+        assert!(Instant::now() < deadline);
+    }
+    assert!(serve.stop().0.success());
+    assert!(home.swept_at() < SystemClock.now().after(Duration::from_secs(1)));
     assert!(Serve::start(&home).stop().0.success());
 }
 

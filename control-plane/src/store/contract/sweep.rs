@@ -1,7 +1,10 @@
 //! Upkeep.
 
+use std::time::Duration;
+
 use portcullis_proto::ids::{ClientId, GrantId};
 use portcullis_proto::revocation::Scope;
+use portcullis_proto::time::Timestamp;
 
 use super::fixtures::{
     ACCESS, CODE, GRACE, LOGIN, MANY, REFRESH, UNUSED, answer, at, begin, client, granted, head, is_accepted,
@@ -12,6 +15,19 @@ use crate::store::{Begun, Redeemed, Registered, Rotated, Store};
 
 async fn sweep(store: &dyn Store, now: u64) -> usize {
     store.sweep(at(now), MANY).await.unwrap()
+}
+
+pub(crate) async fn the_time_is_noted_to_the_minute(store: &dyn Store) {
+    assert_eq!(store.swept_at().await.unwrap(), None);
+    let noted = async |now| {
+        store.sweep(now, MANY).await.unwrap();
+        store.swept_at().await.unwrap().unwrap()
+    };
+    let (start, second) = (Timestamp::from_millis(1_000_000), Duration::from_secs(1));
+    assert_eq!(noted(start).await, start);
+    assert_eq!(noted(start.after(second * 59)).await, start);
+    assert_eq!(noted(start.after(second * 60)).await, start.after(second * 60));
+    assert_eq!(noted(start).await, start, "a clock that was set back");
 }
 
 pub(crate) async fn nothing_live_is_removed(store: &dyn Store) {

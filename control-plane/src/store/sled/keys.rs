@@ -54,6 +54,8 @@ pub(super) enum Meta {
     Logins,
     /// How far the sweeper has come in looking for grants that a wide revocation has ended.
     Pass,
+    /// The time that sweeps have noted.
+    SweptAt,
 }
 
 /// A key in the tree.
@@ -104,6 +106,7 @@ impl Meta {
             Self::UnusedClients => "unused-clients",
             Self::Logins => "logins",
             Self::Pass => "pass",
+            Self::SweptAt => "swept-at",
         }
     }
 }

@@ -33,7 +33,7 @@ use portcullis_proto::time::Timestamp;
 use tokio::sync::watch;
 
 use self::committer::{Committer, MakeDurable};
-use self::keys::Key;
+use self::keys::{Key, Meta};
 use self::rows::{Read, backend};
 use super::lease::{Lease, Leasing};
 use super::{Begun, Granted, Issue, Redeemed, Registered, Rotated, Store, StoreError};
@@ -205,6 +205,10 @@ impl Store for SledStore {
 
     async fn base(&self) -> Result<Position, StoreError> {
         log::base(self.tree()?)
+    }
+
+    async fn swept_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.tree()?.row(&Key::meta(Meta::SweptAt))
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -1,5 +1,7 @@
 //! Removes what can mean nothing any more, a bounded piece at a time.
 
+use std::time::Duration;
+
 use portcullis_proto::ids::{GrantId, Sequence};
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,9 @@ use super::{log, revocation};
 use crate::oauth::code::Code;
 use crate::oauth::grant::Grant;
 use crate::store::StoreError;
+
+/// How exactly the time of sweeps is noted.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// One pass over all grants, in search of those that wide revocations have ended.
 #[derive(Serialize, Deserialize)]
@@ -26,7 +31,18 @@ struct Pass {
 
 /// Looks at up to `limit` rows of each kind, and tells how many it has removed.
 pub(super) fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    note(tx, now)?;
     Ok(expired(tx, now, limit)? + log::forget(tx, now, limit)? + cut_off(tx, limit)?)
+}
+
+/// Not at every sweep: a store in which nothing happens is to be written once a minute.
+fn note(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let key = Key::meta(Meta::SweptAt);
+    let noted: Option<Timestamp> = tx.row(&key)?;
+    if noted.is_none_or(|noted| now < noted || now.since(noted) >= NOTE_EVERY) {
+        tx.put(key, &now)?;
+    }
+    Ok(())
 }
 
 /// Rows past their time.
