@@ -49,6 +49,8 @@ pub enum Outage {
     Stale,
     /// The replica was told to start over while this request was under way.
     StartedOver,
+    /// The clock is behind a time by which the replica has removed what concerned the token.
+    ClockWentBack,
     /// The replica's store could not be read.
     Store,
     /// The control plane could not be asked about the token, or had no usable credential for it.
@@ -136,6 +138,7 @@ impl Outage {
             Self::UnknownServer => "unknown_server",
             Self::Stale => "stale",
             Self::StartedOver => "started_over",
+            Self::ClockWentBack => "clock_went_back",
             Self::Store => "store",
             Self::Unresolved => "unresolved",
             Self::CredentialExpired => "credential_expired",

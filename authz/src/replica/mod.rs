@@ -59,6 +59,8 @@ struct View {
     /// The last that was heard of.
     head: Sequence,
     tombstones: Tombstones,
+    /// Up to here, what had expired and what could hit nothing else is being removed, or has been.
+    swept: Timestamp,
     catalog: Option<Catalog>,
     freshness: Freshness,
 }
@@ -96,6 +98,7 @@ impl Replica {
             position,
             head: position.map_or(Sequence(0), |position| position.sequence),
             tombstones,
+            swept: Timestamp::default(),
             catalog: None,
             freshness: Freshness::default(),
         };
@@ -141,6 +144,9 @@ impl Replica {
         if known.generation != view.generation {
             return Err(Outage::StartedOver.into()); // its revocation may be among what was forgotten
         }
+        if now < view.swept && known.record.expires_at <= view.swept {
+            return Err(Outage::ClockWentBack.into()); // and here too
+        }
         Ok(decide(server, &known.record, &view.tombstones, now)?)
     }
 
@@ -173,7 +179,10 @@ impl Replica {
     fn learn(&self, generation: Generation, record: TokenRecord) -> Arc<Known> {
         let known = Arc::new(Known { record: record.clone(), generation });
         self.hot.insert(record.token, known.clone());
-        self.store.put(generation, record);
+        let view = self.view(); // until it is in the queue: a sweep that begins meanwhile comes behind it
+        if view.swept < record.expires_at {
+            self.store.put(generation, record);
+        }
         known
     }
 
@@ -239,6 +248,12 @@ impl Replica {
     /// Has every record read from the store again: some may have been removed there.
     fn cool(&self) {
         self.hot.invalidate_all();
+    }
+
+    /// A sweep begins. Until now, what it will remove may have been learned; from now on it may not.
+    fn begin_sweep(&self, cutoff: Timestamp) {
+        let mut view = self.view_mut();
+        view.swept = view.swept.max(cutoff);
     }
 
     fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {

@@ -28,8 +28,10 @@ pub async fn run(replica: Arc<Replica>, clock: Arc<dyn Clock>) -> StoreError {
 }
 
 /// Removes every record that had expired at `cutoff`, and only then the revocations that could have hit
-/// nothing else: a clock that jumps forward and back again brings no revoked token to life.
-async fn pass(replica: &Replica, cutoff: Timestamp) -> Result<(), StoreError> {
+/// nothing else: a clock that jumps forward and back again brings no revoked token to life. Nor does an answer
+/// that was on its way meanwhile: where it had expired at `cutoff`, it is neither stored nor followed.
+pub(super) async fn pass(replica: &Replica, cutoff: Timestamp) -> Result<(), StoreError> {
+    replica.begin_sweep(cutoff);
     for what in [Sweep::Records, Sweep::Entries] {
         let mut after = None;
         loop {

@@ -1,3 +1,6 @@
+mod instance;
+mod interleavings;
+
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
