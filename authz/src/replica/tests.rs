@@ -1,5 +1,6 @@
 mod instance;
 mod interleavings;
+mod model;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

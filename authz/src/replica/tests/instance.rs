@@ -46,6 +46,7 @@ impl Instance {
     fn open(directory: TempDir) -> Self {
         let (store, loaded) = Store::open(directory.path(), 1000).unwrap();
         let replica = Replica::new(store, &loaded, Duration::from_mins(1), &SystemRandom);
+        replica.set_catalog(Catalog::default());
         Self { replica, directory }
     }
 
@@ -95,6 +96,10 @@ impl Instance {
         if !position.is_some_and(|position| log.has(position)) {
             self.start_over(log.base).await;
         }
+    }
+
+    pub(super) fn heartbeat(&self, head: Sequence) {
+        self.replica.heartbeat(head);
     }
 
     pub(super) async fn sweep(&self, cutoff: Timestamp) {
@@ -158,12 +163,20 @@ impl Log {
         entry
     }
 
-    fn has(&self, position: Position) -> bool {
+    pub(super) fn has(&self, position: Position) -> bool {
         position == self.base || self.entries.iter().any(|(_, own)| *own == position)
     }
 
-    fn after(&self, position: Position) -> impl Iterator<Item = Entry> {
+    pub(super) fn after(&self, position: Position) -> impl Iterator<Item = Entry> {
         let behind = move |(entry, _): &&(Entry, Position)| entry.sequence > position.sequence;
         self.entries.iter().filter(behind).map(|(entry, _)| entry.clone())
+    }
+
+    /// Forgets the entries at the front that can hit nothing any more.
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        let live = self.entries.iter().position(|(entry, _)| now < entry.forget_at);
+        if let Some((_, position)) = self.entries.drain(..live.unwrap_or(self.entries.len())).next_back() {
+            self.base = position;
+        }
     }
 }

@@ -296,7 +296,12 @@ impl World {
         self
     }
 
-    fn check(&self, Placement { kind, asked, learned, old, twin }: &Placement, seen: &mut Seen, after: &dyn Fn() -> String) {
+    fn check(
+        &self,
+        Placement { kind, asked, learned, old, twin }: &Placement,
+        seen: &mut Seen,
+        after: &dyn Fn() -> String,
+    ) {
         let after = || format!("{kind:?}, asked before {asked}, learned before {learned}, after {}", after());
         for token in [old, twin] {
             let is_old = token.record.token == old.record.token;
