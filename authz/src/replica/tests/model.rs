@@ -30,6 +30,10 @@ enum Op {
     Ask {
         of: usize,
     },
+    /// The same, and the answer arrives at once.
+    Learn {
+        of: usize,
+    },
     /// One of the answers under way arrives.
     Answer {
         which: usize,
@@ -64,8 +68,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => (0..3_u8).prop_map(|owner| Op::Issue { owner }),
         5 => (0..6_u8, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
-        8 => one().prop_map(|of| Op::Ask { of }),
-        8 => one().prop_map(|which| Op::Answer { which }),
+        4 => one().prop_map(|of| Op::Ask { of }),
+        8 => one().prop_map(|of| Op::Learn { of }),
+        4 => one().prop_map(|which| Op::Answer { which }),
         8 => (0..4_usize, any::<bool>()).prop_map(|(limit, heartbeat)| Op::Deliver { limit, heartbeat }),
         1 => Just(Op::Cut),
         4 => Just(Op::Reconnect),
@@ -76,7 +81,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Forget),
         1 => Just(Op::Backup),
         1 => Just(Op::Restore),
-        1 => Just(Op::NewEpoch),
+        2 => Just(Op::NewEpoch),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -202,6 +207,12 @@ impl World {
             Op::Ask { of } => {
                 if let Some(of) = pick(of, self.tokens.len()) {
                     self.ask(of);
+                }
+            }
+            Op::Learn { of } => {
+                if let Some(of) = pick(of, self.tokens.len()) {
+                    self.ask(of);
+                    self.answer(self.flights.len() - 1);
                 }
             }
             Op::Answer { which } => {
@@ -379,7 +390,7 @@ impl World {
         for number in self.plane.issued.clone() {
             if self.instance.ask(&self.tokens[number], self.now()) == Verdict::Absent {
                 self.ask(number);
-                self.answer(0);
+                self.answer(self.flights.len() - 1);
             }
             let is_alive = self.plane.alive.contains(&number) && self.now() < self.tokens[number].expires_at;
             let verdict = self.instance.ask(&self.tokens[number], self.now());
