@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis_proto::random::Random;
 
-/// SplitMix64.
+/// A generator known as splitmix64.
 #[derive(Debug)]
 pub(crate) struct Dice(AtomicU64);
 

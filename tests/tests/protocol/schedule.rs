@@ -1,5 +1,7 @@
 //! Seeded schedules of logins, requests, revocations, faults and kills; and what must hold all the while.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::sync::Arc;
@@ -27,8 +29,6 @@ const ACTIONS: usize = 24;
 /// From the end of any fault until an instance is current again, at most: a connection that is as good as gone is
 /// given up after 5 s, the next attempt comes within 5 s, and may have to wait for a step or two.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(11);
-/// From the beginning of an outage until a stream that was fed by what was on its way has fallen silent.
-const SILENCE: Duration = Duration::from_secs(1);
 
 const CLIENTS: [&str; 3] = ["editor", "terminal", "assistant"];
 const SUBJECTS: [&str; 3] = ["alice", "bob", "carol"];
@@ -60,7 +60,8 @@ struct Story {
     changed: Vec<Instant>,
     /// The last entry that each instance was counted for in a revocation's answer.
     counted: Vec<Sequence>,
-    seen: BTreeMap<&'static str, usize>,
+    /// How often what happened.
+    tally: BTreeMap<&'static str, usize>,
 }
 
 #[test]
@@ -84,14 +85,14 @@ async fn tell(seed: u64) -> BTreeMap<&'static str, usize> {
     let fleet = Fleet::start(INSTANCES, &dice).await;
     let changed = vec![Instant::now(); INSTANCES];
     let counted = vec![Sequence(0); INSTANCES];
-    let (issued, requests, seen) = (Vec::new(), Vec::new(), BTreeMap::new());
-    let mut story = Story { seed, dice, fleet, issued, requests, changed, counted, seen };
+    let (issued, requests, tally) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let mut story = Story { seed, dice, fleet, issued, requests, changed, counted, tally };
     story.run(RECOVERY).await;
     for _ in 0..ACTIONS {
         story.act().await;
     }
     story.finish().await;
-    story.seen
+    story.tally
 }
 
 // === impl Story ===
@@ -107,7 +108,7 @@ impl Story {
             12 => self.change(edge, Line::Cut),
             13 => self.change(edge, Line::Poor { up: self.flow(), down: self.flow() }),
             14 => {
-                *self.seen.entry("killed").or_default() += 1;
+                *self.tally.entry("killed").or_default() += 1;
                 self.fleet.edges[edge].kill();
                 self.changed[edge] = Instant::now();
             }
@@ -197,7 +198,7 @@ impl Story {
         assert_eq!(answer.instances as usize, answer.applied as usize + answer.lagging.len());
         assert!(answer.instances as usize >= before.len());
         let what = if answer.lagging.is_empty() { "effective everywhere" } else { "lagging" };
-        *self.seen.entry(what).or_default() += 1;
+        *self.tally.entry(what).or_default() += 1;
         for edge in 0..INSTANCES {
             let name = &self.fleet.edges[edge].name;
             let is_lagging = answer.lagging.contains(name);
@@ -225,107 +226,5 @@ impl Story {
                 one.dead.get_or_insert(sequence);
             }
         }
-    }
-
-    /// The instances whose line has been good for long enough.
-    fn well(&self) -> Vec<usize> {
-        let is_well = |edge: &usize| {
-            self.fleet.edges[*edge].wire.line() == Line::Good && self.changed[*edge].elapsed() >= RECOVERY
-        };
-        (0..INSTANCES).filter(is_well).collect()
-    }
-
-    /// Those that can have heard nothing for too long.
-    fn is_cut_off(&self, edge: usize) -> bool {
-        let hears_nothing = match self.fleet.edges[edge].wire.line() {
-            Line::Cut => true,
-            Line::Poor { down, .. } => down == Flow::Stalled,
-            Line::Good => false,
-        };
-        hears_nothing && self.changed[edge].elapsed() > MAX_STALENESS + SILENCE
-    }
-
-    /// Lets time pass, and looks every second.
-    async fn run(&mut self, time: Duration) {
-        let until = Instant::now() + time;
-        while Instant::now() < until {
-            self.fleet.run(Duration::from_secs(1).min(until - Instant::now())).await;
-            self.check();
-            self.reap().await;
-        }
-    }
-
-    /// What each instance says of each token at this moment.
-    fn check(&mut self) {
-        let well = self.well();
-        let mut seen = Vec::new();
-        for (number, edge) in self.fleet.edges.iter().enumerate() {
-            let at = || self.at(number);
-            let known = edge.applied().max(self.counted[number]);
-            for one in &self.issued {
-                let dead = one.dead.is_some_and(|dead| dead <= known);
-                let status = edge.decide(one.server, &one.login.token);
-                let what = match status {
-                    Some(200) => {
-                        assert!(!dead, "{}: a revoked token passes", at());
-                        "permitted"
-                    }
-                    Some(401) => {
-                        assert!(one.dead.is_some(), "{}: a token that nobody revoked is refused", at());
-                        "refused"
-                    }
-                    Some(503) => "outage",
-                    None => "asked",
-                    other => panic!("{}: {other:?}", at()),
-                };
-                assert!(what != "outage" || !well.contains(&number), "{}: an outage", at());
-                assert!(what == "outage" || !self.is_cut_off(number), "{}: {what}, cut off", at());
-                seen.push(what);
-            }
-            if well.contains(&number) {
-                assert_eq!(edge.applied(), self.fleet.plane.head(), "{}", at());
-            }
-        }
-        for what in seen {
-            *self.seen.entry(what).or_default() += 1;
-        }
-    }
-
-    /// What has become of the requests that have ended.
-    async fn reap(&mut self) {
-        let (ended, going_on) = self.requests.drain(..).partition(|request| request.task.is_finished());
-        self.requests = going_on;
-        for Request { token, task } in ended {
-            let (status, in_force) = task.await.unwrap();
-            let dead = self.issued[token].dead;
-            assert!(status != 200 || dead.is_none_or(|dead| dead > in_force), "seed {}", self.seed);
-            assert!(status != 401 || dead.is_some(), "seed {}", self.seed);
-        }
-    }
-
-    async fn finish(&mut self) {
-        for edge in 0..INSTANCES {
-            self.change(edge, Line::Good);
-        }
-        self.run(RECOVERY).await;
-        assert_eq!(self.well().len(), INSTANCES);
-        for edge in 0..INSTANCES {
-            for token in 0..self.issued.len() {
-                self.request_with(edge, token);
-                let Request { task, .. } = self.requests.pop().unwrap();
-                let (status, _) = self.fleet.outcome(task).await;
-                let expected = if self.issued[token].dead.is_some() { 401 } else { 200 };
-                assert_eq!(status, expected, "{}, token {token}", self.at(edge));
-            }
-        }
-        assert_eq!(self.fleet.plane.connected().len(), INSTANCES);
-    }
-
-    fn at(&self, edge: usize) -> String {
-        let since = |instant: Instant| instant.elapsed().as_millis();
-        let (edge, changed) = (&self.fleet.edges[edge], since(self.changed[edge]));
-        let line = edge.wire.line();
-        let now = since(self.fleet.began);
-        format!("seed {}, {now} ms, {}: {line:?} for {changed} ms", self.seed, edge.name)
     }
 }
