@@ -48,8 +48,8 @@ pub(crate) struct Edge {
 // === impl Edge ===
 
 impl Edge {
-    pub(crate) fn start(name: String, wire: Wire, clock: &Arc<ManualClock>, dice: &Arc<Dice>) -> Self {
-        Self::open(name, wire, clock.clone(), dice.clone(), TempDir::new().unwrap())
+    pub(crate) fn start(name: String, wire: Wire, clock: &Arc<ManualClock>, dice: Arc<Dice>) -> Self {
+        Self::open(name, wire, clock.clone(), dice, TempDir::new().unwrap())
     }
 
     fn open(name: String, wire: Wire, clock: Arc<ManualClock>, dice: Arc<Dice>, directory: TempDir) -> Self {
@@ -66,8 +66,9 @@ impl Edge {
         Self { name, wire, replica, checker, sync, heard: Cell::new(None), directory, clock, dice }
     }
 
-    /// Is killed, and comes back with the files as they were at that moment.
-    pub(crate) fn kill(&mut self) {
+    /// Is killed when nothing waits to be written, and comes back with the files as they were at that moment.
+    pub(crate) async fn kill(&mut self) {
+        self.write_nothing().await;
         self.sync.abort();
         let (name, wire) = (self.name.clone(), self.wire.clone());
         let directory = copied(self.directory.path());
@@ -97,9 +98,14 @@ impl Edge {
     pub(crate) async fn hear_of_writes(&self) {
         let durable = self.durable();
         if durable != self.heard.get() {
-            self.replica.store().sweep(Sweep::Entries, Timestamp::default(), None).await.unwrap();
+            self.write_nothing().await;
             self.heard.set(durable);
         }
+    }
+
+    /// Comes back when everything before has been written.
+    async fn write_nothing(&self) {
+        self.replica.store().sweep(Sweep::Entries, Timestamp::default(), None).await.unwrap();
     }
 
     fn durable(&self) -> Durable {

@@ -1,13 +1,11 @@
 //! Single faults, with the times that they take.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_proto::ids::{ProviderName, Subject};
 use portcullis_proto::revocation::Scope;
 use tokio::time::Instant;
 
-use crate::dice::Dice;
 use crate::edge::MAX_STALENESS;
 use crate::fleet::{Fleet, STEP};
 use crate::schedule::RECOVERY;
@@ -20,7 +18,7 @@ const DEAF_AND_MUTE: Line = Line::Poor { up: Flow::Stalled, down: Flow::Stalled 
 
 /// Instances that all have a token's record.
 async fn fleet(instances: usize) -> (Fleet, LoggedIn) {
-    let fleet = Fleet::start(instances, &Arc::new(Dice::new(1))).await;
+    let fleet = Fleet::start(instances, 1).await;
     let login = fleet.plane.log_in(Login::default()).await;
     fleet.settle().await;
     for edge in &fleet.edges {
@@ -93,7 +91,7 @@ async fn t20_an_instance_that_was_counted_refuses_after_it_was_killed_and_cut_of
     for edge in &mut fleet.edges {
         assert_eq!(edge.decide("docs", &login.token), Some(401));
         edge.wire.set(Line::Cut);
-        edge.kill();
+        edge.kill().await;
         assert_eq!(edge.applied().0, answer.sequence);
     }
     fleet.run(MAX_STALENESS).await;

@@ -49,7 +49,7 @@ pub(crate) type Revocation = JoinHandle<Result<v1::RevokeResponse, Status>>;
 
 impl Fleet {
     /// So many instances, connected and ready. Needs a paused runtime of one thread.
-    pub(crate) async fn start(instances: usize, dice: &Arc<Dice>) -> Self {
+    pub(crate) async fn start(instances: usize, seed: u64) -> Self {
         let (anchor, end) = std::sync::mpsc::channel();
         tokio::task::spawn_blocking(move || end.recv().is_ok());
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
@@ -57,7 +57,9 @@ impl Fleet {
         let plane = Plane::start(&clock);
         let wire = || Wire::new(plane.connections.clone(), traffic.clone());
         let admin = AdminClient::new(wire().channel(&Endpoint::from_static("http://control-plane:8081")));
-        let edge = |number| Edge::start(format!("edge-{number}"), wire(), &clock, dice);
+        // One's own dice for each: they take turns in no fixed order.
+        let dice = |number: usize| Arc::new(Dice::new((seed << 8) + number as u64 + 1));
+        let edge = |number| Edge::start(format!("edge-{number}"), wire(), &clock, dice(number));
         let edges = (0..instances).map(edge).collect();
         let began = Instant::now();
         let fleet = Self { plane, edges, began, admin, clock, traffic, _anchor: anchor };
