@@ -51,6 +51,8 @@ pub enum Outage {
     ClockSkew,
     /// The replica was told to start over while this request was under way.
     StartedOver,
+    /// The clock is behind a time by which the replica has removed what concerned the token.
+    ClockWentBack,
     /// The replica's store could not be read.
     Store,
     /// The control plane could not be asked about the token, or had no usable credential for it.
@@ -139,6 +141,7 @@ impl Outage {
             Self::Stale => "stale",
             Self::ClockSkew => "clock_skew",
             Self::StartedOver => "started_over",
+            Self::ClockWentBack => "clock_went_back",
             Self::Store => "store",
             Self::Unresolved => "unresolved",
             Self::CredentialExpired => "credential_expired",

@@ -38,7 +38,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Endpoint, Server};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{info, warn};
@@ -91,7 +91,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let metrics = Arc::new(Metrics::default());
     let (store, loaded) = Store::open(&config.store, config.max_records)?;
     let replica = Arc::new(Replica::new(store, &loaded, config.max_staleness, &*random));
-    let client = ReplicaClient::new(connect(config.control_plane));
+    let client = ReplicaClient::new(endpoint(config.control_plane).connect_lazy());
     let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
     let checker = Checker::new(replica.clone(), resolver, clock.clone(), metrics.clone());
     let sync = Sync::new(replica.clone(), client, config.instance, clock.clone(), random);
@@ -112,15 +112,14 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     ended
 }
 
-/// Connects when it is first used, and again whenever the connection is lost.
-fn connect(control_plane: Uri) -> Channel {
+/// How the control plane is connected to, and how soon a lost connection is noticed.
+pub fn endpoint(control_plane: Uri) -> Endpoint {
     Endpoint::from(control_plane)
         .connect_timeout(Duration::from_secs(2))
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(2))
         .keep_alive_timeout(Duration::from_secs(3))
         .keep_alive_while_idle(true)
-        .connect_lazy()
 }
 
 /// Answers Envoy until `shutdown`, and then the requests that are under way.

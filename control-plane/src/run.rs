@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::server::NamedService;
 use tonic::transport::Server;
+use tonic::transport::server::Router as Grpc;
 use tonic_health::server::HealthReporter;
 
 use crate::app::App;
@@ -67,16 +68,10 @@ async fn bind(key: &str, address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` is cancelled, then lets what is under way end. Returns early only with an error.
 pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToken) -> io::Result<()> {
     let streams = TaskTracker::new();
-    let replica = ReplicaService::new(app.clone(), streams.clone(), shutdown.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReplicaServer<ReplicaService>>().await;
-    let grpc = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
-        .max_concurrent_streams(CONCURRENT_STREAMS)
+    let grpc = grpc(&app, streams.clone(), shutdown.clone())
         .add_service(health_service)
-        .add_service(ReplicaServer::new(replica).max_decoding_message_size(MAX_REQUEST))
-        .add_service(AdminServer::new(AdminService::new(app.clone())).max_decoding_message_size(MAX_REQUEST))
         .serve_with_incoming_shutdown(connections(listeners.grpc), shutdown.clone().cancelled_owned());
     // All in this one task: where one of them panics, the process ends and says so.
     let serving = async {
@@ -105,6 +100,17 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
         tracing::warn!("stopping although a provider has not answered a refresh");
     }
     Ok(())
+}
+
+/// The Replica and Admin services. Watch streams are counted in `streams`, and end when `shutdown` is cancelled.
+pub fn grpc(app: &Arc<App>, streams: TaskTracker, shutdown: CancellationToken) -> Grpc {
+    let replica = ReplicaService::new(app.clone(), streams, shutdown);
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+        .add_service(ReplicaServer::new(replica).max_decoding_message_size(MAX_REQUEST))
+        .add_service(AdminServer::new(AdminService::new(app.clone())).max_decoding_message_size(MAX_REQUEST))
 }
 
 async fn serve(listener: TcpListener, router: Router, shutdown: &CancellationToken) -> io::Result<()> {

@@ -1,15 +1,14 @@
 //! Removes what has expired, so that disk use follows what is alive.
 
-mod belief;
-
 use std::time::Duration;
 
+use portcullis_proto::belief::Belief;
+use portcullis_proto::time::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::store::StoreError;
-use belief::Belief;
 
 /// How often rows are removed that can mean nothing any more.
 const EVERY: Duration = Duration::from_secs(5);
@@ -21,17 +20,30 @@ const BATCH: usize = 5_000;
 pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let mut every = tokio::time::interval(EVERY);
     let begin = app.store.swept_at().await?.unwrap_or(app.now());
-    let mut belief = Belief::new(begin, Instant::now());
+    let mut belief = Belief::new(begin, Instant::now().into_std());
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             _ = every.tick() => {}
         }
-        match app.store.sweep(belief.update(app.now(), Instant::now()), BATCH).await {
+        match app.store.sweep(believed(&mut belief, app.now()), BATCH).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "swept"),
             Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => tracing::error!(%error, "sweeping failed"),
         }
     }
+}
+
+fn believed(belief: &mut Belief, wall: Timestamp) -> Timestamp {
+    let doubted = belief.doubts();
+    let now = belief.update(wall, Instant::now().into_std());
+    if belief.doubts() && !doubted {
+        let seconds = wall.since(now).as_secs();
+        tracing::warn!(
+            seconds,
+            "the clock is ahead of the time that has passed: what has expired only by that stays for an hour"
+        );
+    }
+    now
 }

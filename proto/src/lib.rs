@@ -1,6 +1,7 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
-//! the sealing of credentials and the revocation log.
+//! the sealing of credentials, the revocation log, and when what has expired may go.
 
+pub mod belief;
 pub mod ids;
 pub mod random;
 pub mod record;

@@ -116,6 +116,9 @@ impl Replica {
         if known.generation != view.generation {
             return Err(Outage::StartedOver.into()); // its revocation may be among what was forgotten
         }
+        if now < view.swept && known.record.expires_at <= view.swept {
+            return Err(Outage::ClockWentBack.into()); // and here too
+        }
         Ok(decide(server, &known.record, &view.tombstones, now)?)
     }
 
@@ -149,8 +152,17 @@ impl Replica {
     fn learn(&self, generation: Generation, record: TokenRecord) -> Arc<Known> {
         let known = Arc::new(Known { record: record.clone(), generation });
         self.hot.insert(record.token, known.clone());
-        self.store.put(generation, record);
+        // Held until the record is in the queue: a sweep that begins meanwhile comes behind it.
+        let mut view = self.view_mut();
+        if view.learn(generation, &record) {
+            self.store.put(generation, record);
+        }
         known
+    }
+
+    /// The last entry that was heard of.
+    fn heard(&self) -> Sequence {
+        self.view().head
     }
 
     fn position(&self) -> Option<Position> {
@@ -214,6 +226,12 @@ impl Replica {
     /// Has every record read from the store again: some may have been removed there.
     fn cool(&self) {
         self.hot.invalidate_all();
+    }
+
+    /// A sweep begins. Until now, what it will remove may have been learned; from now on it may not.
+    fn begin_sweep(&self, cutoff: Timestamp) {
+        let mut view = self.view_mut();
+        view.swept = view.swept.max(cutoff);
     }
 
     fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {

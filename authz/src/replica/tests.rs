@@ -1,3 +1,7 @@
+mod instance;
+mod interleavings;
+mod model;
+
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use portcullis_proto::ids::Sequence;
 use portcullis_proto::random::Random;
+use portcullis_proto::record::TokenRecord;
 use portcullis_proto::revocation::Position;
+use portcullis_proto::time::Timestamp;
 
 use super::freshness::{Freshness, Moment};
 use super::skew::Skew;
@@ -21,6 +23,8 @@ pub(super) struct View {
     /// The last entry that was heard of.
     pub(super) head: Sequence,
     pub(super) tombstones: Tombstones,
+    /// Up to here, what had expired and what could hit nothing else is being removed, or has been.
+    pub(super) swept: Timestamp,
     pub(super) catalog: Option<Catalog>,
     pub(super) freshness: Freshness,
     /// Of this machine's clock, at the last heartbeat.
@@ -45,6 +49,7 @@ impl View {
             position,
             head: position.map_or(Sequence(0), |position| position.sequence),
             tombstones,
+            swept: Timestamp::default(),
             catalog: None,
             freshness: Freshness::default(),
             skew: None,
@@ -76,6 +81,16 @@ impl View {
         self.freshness.reconnect();
     }
 
+    /// Takes note of a record that was asked for in `generation`, and tells whether it may be kept on disk. Not where
+    /// it had expired before a sweep that has forgotten what it could hit; nor where it was born after the position,
+    /// since after a restart nobody would know that such entries had been heard of.
+    pub(super) fn learn(&mut self, generation: Generation, record: &TokenRecord) -> bool {
+        if generation == self.generation {
+            self.head = self.head.max(record.born);
+        }
+        self.swept < record.expires_at && record.born <= self.applied()
+    }
+
     /// Everything up to `position` is in force.
     pub(super) fn advance(&mut self, position: Position) {
         self.position = Some(position);
@@ -85,7 +100,7 @@ impl View {
 
     /// Takes in a heartbeat that was asked for at `asked`, and gives the skew there was before.
     pub(super) fn heartbeat(&mut self, head: Sequence, asked: Moment, skew: Option<Skew>) -> Option<Skew> {
-        self.head = head.max(self.applied());
+        self.head = self.head.max(head);
         self.freshness.heartbeat(head, self.applied(), asked);
         std::mem::replace(&mut self.skew, skew)
     }

@@ -17,10 +17,11 @@ const REFUSALS: [Refusal; 7] = [
     Refusal::InsufficientScope,
 ];
 
-const OUTAGES: [Outage; 7] = [
+const OUTAGES: [Outage; 8] = [
     Outage::UnknownServer,
     Outage::Stale,
     Outage::StartedOver,
+    Outage::ClockWentBack,
     Outage::Store,
     Outage::Unresolved,
     Outage::CredentialExpired,

@@ -167,6 +167,27 @@ async fn t20_a_revoked_token_stays_dead_after_a_restart() {
     assert_eq!(service.check(&new).await.status, 200);
 }
 
+/// Where the control plane comes back from a backup, it must not take this instance's position for one of its own.
+#[tokio::test]
+async fn t32_an_instance_says_what_it_has_heard_of_beyond_its_position() {
+    let mut world = World::new().await;
+    let (token, record) = issue();
+    world.control.knows(&TokenRecord { born: Sequence(5), ..record });
+    assert_eq!(world.service.check(&token).await.status, 200);
+    drop(world.stream);
+    let stream = world.control.catch_up(Log::new(1)).await;
+    assert_eq!((stream.hello.position, stream.hello.heard), (Some(Log::new(1).0.into()), 5));
+
+    // After a restart it would not know, so there is nothing on its disk that could hang on it.
+    world.service.stop().await.unwrap();
+    let service = Service::start(config(&world.control, world.directory.path(), LONG)).await;
+    let stream = world.control.catch_up(Log::new(1)).await;
+    assert_eq!(stream.hello.heard, 0);
+    service.ready().await;
+    assert_eq!(service.check(&token).await.status, 200);
+    assert_eq!(world.control.asked(), 2);
+}
+
 #[tokio::test]
 async fn records_are_kept_across_a_restart() {
     let mut world = World::new().await;

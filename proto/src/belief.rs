@@ -1,13 +1,13 @@
 //! Which time it is, as far as removing things goes. A pure value.
 //!
-//! What has been swept away does not come back when a clock that jumped ahead is put right: every session would be
-//! gone. So a jump is believed only when it has lasted. Nobody can tell it from the time that passed while no process
-//! ran: then, too, what has expired meanwhile is kept a little longer.
+//! What has been swept away does not come back when a clock that jumped ahead is put right: in the control plane
+//! every session would be gone, in authz what was revoked would be forgotten. So a jump is believed only when it has
+//! lasted. Nobody can tell it from the time that passed while no process ran: then, too, what has expired
+//! meanwhile is kept a little longer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use portcullis_proto::time::Timestamp;
-use tokio::time::Instant;
+use crate::time::Timestamp;
 
 /// How much further the clock may have come than the time that has passed.
 const TOLERANCE: Duration = Duration::from_mins(1);
@@ -16,7 +16,7 @@ const DOUBTED_FOR: Duration = Duration::from_hours(1);
 
 /// The time by the clock on the wall, less the jumps that are not believed yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Belief {
+pub struct Belief {
     /// The last time that was believed.
     wall: Timestamp,
     /// When that was, by a clock that only counts up.
@@ -29,22 +29,21 @@ pub(super) struct Belief {
 
 impl Belief {
     /// At the start: the time that was last gone by.
-    pub(super) fn new(wall: Timestamp, at: Instant) -> Self {
+    pub fn new(wall: Timestamp, at: Instant) -> Self {
         Self { wall, at, doubted_since: None }
     }
 
+    /// Whether the clock on the wall is not believed at the moment.
+    pub fn doubts(&self) -> bool {
+        self.doubted_since.is_some()
+    }
+
     /// The time to go by when the clock says `wall`. A clock that was set back is believed: then less is removed.
-    pub(super) fn update(&mut self, wall: Timestamp, at: Instant) -> Timestamp {
+    pub fn update(&mut self, wall: Timestamp, at: Instant) -> Timestamp {
         let expected = self.wall.after(at.duration_since(self.at));
         let ahead = wall.since(expected);
         let doubted_since = *self.doubted_since.get_or_insert(at);
         if ahead > TOLERANCE && at.duration_since(doubted_since) < DOUBTED_FOR {
-            if doubted_since == at {
-                tracing::warn!(
-                    seconds = ahead.as_secs(),
-                    "the clock is ahead of the time that has passed here: what has expired only by that is kept for an hour"
-                );
-            }
             return expected;
         }
         *self = Self::new(wall, at);
