@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Output;
 use std::thread;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::binaries::workspace;
-use crate::process::{Program, Running, tail};
-use crate::programs::CONTROL_PLANE;
+use crate::process::{ProcessError, Program, Running, tail};
+use crate::programs::{CONTROL_PLANE, free_addresses};
 
 mod admin;
 mod build;
@@ -25,7 +26,9 @@ mod check;
 mod config;
 mod upstream;
 
+pub use admin::admin;
 pub use build::{Builder, McpServer, Provider};
+pub use check::{Decision, Instance};
 pub use upstream::{Recorded, Upstream};
 
 const READY: Duration = Duration::from_secs(30);
@@ -120,12 +123,29 @@ impl Stack {
         self.upstream.as_ref().expect("built with McpServer::Recording")
     }
 
+    /// Leaves the directory where it is when the stack is dropped.
+    pub fn keep(&mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_owned()
+    }
+
     /// Starts a part that does not run, and waits until it is ready.
     pub async fn start(&mut self, part: Part) {
+        self.launch(part);
+        self.ready(part).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Starts a part that does not run.
+    pub fn launch(&mut self, part: Part) {
         let state = self.parts.get_mut(&part).expect("a part of this stack");
         assert!(state.running.is_none(), "{part:?} runs already");
-        let running = state.running.insert(state.program.start().unwrap_or_else(|error| panic!("{error}")));
-        running.ready(READY).await.unwrap_or_else(|error| panic!("{error}"));
+        state.running = Some(state.program.start().unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// Waits until a part that has been started is ready.
+    pub async fn ready(&mut self, part: Part) -> Result<(), ProcessError> {
+        let running = self.parts.get_mut(&part).and_then(|state| state.running.as_mut());
+        running.expect("a part that runs").ready(READY).await
     }
 
     /// SIGTERM, and waits until it is gone.
@@ -167,6 +187,31 @@ impl Stack {
     fn take(&mut self, part: Part) -> Running {
         let state = self.parts.get_mut(&part).expect("a part of this stack");
         state.running.take().expect("a part that runs")
+    }
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// Addresses that nobody listens on, for this many authz instances.
+    pub fn free(authz: usize) -> Self {
+        /// More instances than any test needs.
+        const INSTANCES: usize = 4;
+        assert!(authz <= INSTANCES, "at most {INSTANCES} authz instances");
+        let [edge, admin, http, grpc, ops, provider, mcp_server, instances @ ..] =
+            free_addresses::<{ 7 + 2 * INSTANCES }>().expect("free ports");
+        let (listen, operations) = instances.split_at(INSTANCES);
+        Self {
+            edge,
+            admin,
+            http,
+            grpc,
+            ops,
+            provider,
+            mcp_server,
+            authz: listen[..authz].to_vec(),
+            authz_ops: operations[..authz].to_vec(),
+        }
     }
 }
 
