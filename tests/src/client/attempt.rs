@@ -49,6 +49,22 @@ impl Failure {
 // === impl Client ===
 
 impl Client {
+    /// One that nobody has registered, for those who only remember clients.
+    #[cfg(test)]
+    pub(crate) fn of_id(client_id: &str) -> Self {
+        let nowhere = String::new;
+        let metadata = Metadata {
+            issuer: nowhere(),
+            authorization_endpoint: nowhere(),
+            token_endpoint: nowhere(),
+            registration_endpoint: nowhere(),
+            revocation_endpoint: nowhere(),
+        };
+        let (caller, http) = (Caller::default(), reqwest::Client::new());
+        let client_id = client_id.to_owned();
+        Self { caller, http, resource: nowhere(), metadata, client_id, redirect_uri: nowhere() }
+    }
+
     /// Registers with an authorization server that is known already.
     pub async fn attempt_register(
         caller: Caller,

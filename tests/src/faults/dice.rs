@@ -5,24 +5,24 @@ use std::time::Duration;
 
 /// `SplitMix64`.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub struct Dice(u64);
 
 // === impl Dice ===
 
 impl Dice {
     /// The draws of one seed.
-    pub(super) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Other dice, which do not depend on how often these are thrown afterwards.
     #[must_use]
-    pub(super) fn fork(&mut self) -> Self {
+    pub fn fork(&mut self) -> Self {
         Self(self.draw())
     }
 
     /// Any number.
-    pub(super) fn draw(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -30,17 +30,17 @@ impl Dice {
     }
 
     /// A number below `end`, which must not be 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.draw() % end
     }
 
     /// Whether one of `sides` came up.
-    pub(super) fn one_in(&mut self, sides: u64) -> bool {
+    pub fn one_in(&mut self, sides: u64) -> bool {
         self.below(sides) == 0
     }
 
     /// One of them, where there are any.
-    pub(super) fn pick<T>(&mut self, from: impl IntoIterator<Item = T>) -> Option<T> {
+    pub fn pick<T>(&mut self, from: impl IntoIterator<Item = T>) -> Option<T> {
         let mut from: Vec<T> = from.into_iter().collect();
         if from.is_empty() {
             return None;
@@ -50,7 +50,7 @@ impl Dice {
     }
 
     /// A duration of whole milliseconds from the range, which must not be empty.
-    pub(super) fn within(&mut self, range: Range<Duration>) -> Duration {
+    pub fn within(&mut self, range: Range<Duration>) -> Duration {
         let millis = u64::try_from(range.end.saturating_sub(range.start).as_millis()).unwrap_or(u64::MAX);
         range.start + Duration::from_millis(self.below(millis))
     }

@@ -10,7 +10,7 @@ use crate::stack::Part;
 pub enum Fault {
     /// `kill -9`, and later a new start.
     Kill(Part),
-    /// SIGTERM, and a new start.
+    /// SIGTERM, SIGKILL where the part is still there at the end, and a new start.
     Restart(Part),
     /// SIGSTOP, and later SIGCONT.
     Freeze(Part),

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 mod deeds;
-mod dice;
+pub mod dice;
 mod fault;
 mod figures;
 mod load;

@@ -90,7 +90,7 @@ impl Suite {
         match fault {
             Fault::Kill(part) => self.stack.launch(part),
             Fault::Restart(part) => {
-                self.stack.stop(part).await;
+                self.stack.kill(part).await;
                 self.stack.launch(part);
             }
             Fault::Freeze(part) => self.stack.signal(part, Signal::CONT),

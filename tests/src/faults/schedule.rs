@@ -34,28 +34,29 @@ pub(super) enum Step {
     End(Fault),
 }
 
-/// The faults of one round, with this many authz instances: at least one, on different victims at the same time
-/// or one after the other.
+/// The faults of one round, with this many authz instances: one `kill -9` at least, and others on other victims at
+/// the same time, or one after the other.
 pub(super) fn schedule(dice: &mut Dice, instances: usize) -> Vec<Planned> {
-    let victims: Vec<_> = [Victim::Part(Part::ControlPlane), Victim::Part(Part::ControlPlane)]
-        .into_iter()
-        .chain(
-            (0..instances).flat_map(|instance| [Victim::Part(Part::Authz(instance)), Victim::Wire(instance)]),
-        )
-        .collect();
-    let mut chosen = BTreeSet::new();
-    for _ in 0..=dice.below(4) {
-        chosen.extend(dice.pick(victims.iter().copied()));
+    let parts = [Part::ControlPlane].into_iter().chain((0..instances).map(Part::Authz));
+    let parts: Vec<_> = parts.collect();
+    let wires = (0..instances).map(Victim::Wire);
+    // The control plane as often as all instances together: it has what can be lost.
+    let killed =
+        if dice.one_in(2) { Some(Part::ControlPlane) } else { dice.pick(parts[1..].iter().copied()) };
+    let mut chosen: BTreeSet<_> = killed.map(Victim::Part).into_iter().collect();
+    for _ in 0..dice.below(4) {
+        chosen.extend(dice.pick(parts.iter().copied().map(Victim::Part).chain(wires.clone())));
     }
     if dice.one_in(4) {
         // All wires, as when the control plane's own network goes.
-        chosen.extend((0..instances).map(Victim::Wire));
+        chosen.extend(wires);
     }
     let mut planned: Vec<Planned> = Vec::new();
+    let mut kill = killed.map(Fault::Kill);
     for victim in chosen {
         let mut from = dice.within(BEGIN);
         while from < BEGIN.end {
-            let fault = fault(dice, victim);
+            let fault = kill.take_if(|kill| kill.victim() == victim).unwrap_or_else(|| fault(dice, victim));
             let until = from + dice.within(duration(fault));
             planned.push(Planned { fault, from, until });
             // Once more, as soon as it has ended: in the middle of a recovery.
@@ -96,7 +97,7 @@ fn fault(dice: &mut Dice, victim: Victim) -> Fault {
 
 fn duration(fault: Fault) -> Range<Duration> {
     let (shortest, longest) = match fault {
-        Fault::Restart(_) => (10, 500),
+        Fault::Restart(_) => (10, 2000),
         Fault::Kill(_) => (10, 2500),
         Fault::Freeze(_) => (200, 4000),
         Fault::Wire(_, Condition::HalfOpen { .. }) => (1000, 6500),
@@ -121,7 +122,7 @@ mod tests {
         let mut kinds = BTreeSet::new();
         for seed in 0..1000 {
             let mut planned = schedule(&mut Dice::new(seed), 2);
-            assert!(!planned.is_empty());
+            assert!(planned.iter().any(|planned| matches!(planned.fault, Fault::Kill(_))), "{planned:?}");
             planned.sort_by_key(|planned| (planned.fault.victim(), planned.from));
             for pair in planned.windows(2) {
                 let same = pair[0].fault.victim() == pair[1].fault.victim();

@@ -367,3 +367,6 @@ impl Model {
         format!("{:.3} s", moment.saturating_duration_since(self.start).as_secs_f64())
     }
 }
+
+#[cfg(test)]
+mod tests;
