@@ -47,6 +47,7 @@ pub struct Builder {
     provider: Provider,
     mcp_server: McpServer,
     further_authz: usize,
+    faults: bool,
     configure: Vec<Change>,
 }
 
@@ -80,6 +81,14 @@ impl Builder {
         self
     }
 
+    /// Puts the fault shim under the control plane and the authz instances: see [`Stack::power_cut`] and
+    /// [`Stack::set_clock`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
+        self
+    }
+
     /// Changes `portcullis.yaml` before anything starts.
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut Value, &Addresses) + Send + 'static) -> Self {
@@ -103,11 +112,15 @@ impl Builder {
             McpServer::Recording => Some(Upstream::start(addresses.mcp_server).await),
             McpServer::Demo | McpServer::FastMcp => None,
         };
-        let mut stack = Stack { directory, addresses, url, parts: BTreeMap::new(), upstream };
+        let mut stack =
+            Stack { directory, addresses, url, parts: BTreeMap::new(), shims: BTreeMap::new(), upstream };
         let place = Place { directory: stack.directory().to_owned(), own_groups: false };
         render_edge(&file, &place.directory).await;
         for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server) {
             stack.parts.insert(part, State { program, running: None });
+        }
+        if self.faults {
+            stack.add_shims();
         }
         // In the order of the parts, each when the one before is ready.
         for part in stack.parts.keys().copied().collect::<Vec<_>>() {

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::binaries::workspace;
+use crate::faults::shim::Shim;
 use crate::process::{Program, Running, tail};
 use crate::programs::CONTROL_PLANE;
 
@@ -23,6 +24,7 @@ mod admin;
 mod build;
 mod check;
 mod config;
+mod faults;
 mod upstream;
 
 pub use build::{Builder, McpServer, Provider};
@@ -40,6 +42,7 @@ pub struct Stack {
     addresses: Addresses,
     url: String,
     parts: BTreeMap<Part, State>,
+    shims: BTreeMap<Part, Shim>,
     upstream: Option<Upstream>,
 }
 
