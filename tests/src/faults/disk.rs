@@ -18,30 +18,35 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::dice::Dice;
 use super::image::Image;
 use super::journal::Record;
-use super::seeded::Seeded;
 
 const SECTOR: usize = 512;
 
 /// What is there after a power cut at the end of the journal. `before` was there, durably, at its beginning.
 pub fn power_cut(before: &Image, journal: &[Record<'_>], seed: u64) -> Image {
-    let mut chance = Seeded::new(seed);
+    let mut dice = Dice::new(seed);
     let (_, committed) = Disk::replay(before, journal, journal.len(), |_| Fate::Written);
     let uncommitted = (journal.len() - committed) as u64;
-    let horizon = match chance.below(4) {
+    let horizon = match dice.below(4) {
         0 => committed,
         1 => journal.len(),
-        _ => journal.len() - usize::try_from(chance.below(uncommitted + 1)).unwrap_or(0),
+        _ => journal.len() - usize::try_from(dice.below(uncommitted + 1)).unwrap_or(0),
     };
-    let kept = [0, 10, 50, 90, 100][usize::try_from(chance.below(5)).unwrap_or(0)];
-    let (disk, _) = Disk::replay(before, journal, horizon, |sectors| match chance.percent(kept) {
-        true if chance.percent(75) => Fate::Written,
-        true => Fate::Torn((0..sectors).map(|_| chance.percent(50)).collect()),
-        false if chance.percent(10) => Fate::Zeros,
+    let kept = [0, 10, 50, 90, 100][usize::try_from(dice.below(5)).unwrap_or(0)];
+    let (disk, _) = Disk::replay(before, journal, horizon, |sectors| match percent(&mut dice, kept) {
+        true if percent(&mut dice, 75) => Fate::Written,
+        true => Fate::Torn((0..sectors).map(|_| percent(&mut dice, 50)).collect()),
+        false if percent(&mut dice, 10) => Fate::Zeros,
         false => Fate::Lost,
     });
     disk.image()
+}
+
+/// Whether something happens that does so in this many of a hundred cases.
+fn percent(dice: &mut Dice, cases: u64) -> bool {
+    dice.below(100) < cases
 }
 
 /// What is there where the power stays on: the directory as programs see it.
@@ -207,7 +212,7 @@ impl Disk {
 impl Node {
     fn write(&mut self, offset: usize, data: &[u8], commits: bool, fate: &mut impl FnMut(usize) -> Fate) {
         let end = offset + data.len();
-        self.cached.resize(self.cached.len().max(end), 0);
+        grow(&mut self.cached, end);
         self.cached[offset..end].copy_from_slice(data);
         let sectors = offset / SECTOR..end.div_ceil(SECTOR);
         self.dirty.push(sectors.clone());
@@ -218,7 +223,7 @@ impl Node {
                     self.write_back(&(sector..sector + 1), commits);
                 }
             }
-            Fate::Zeros if commits => self.disk.resize(self.disk.len().max(end), 0),
+            Fate::Zeros if commits => grow(&mut self.disk, end),
             Fate::Zeros | Fate::Lost => {}
         }
     }
@@ -227,7 +232,7 @@ impl Node {
     fn write_back(&mut self, sectors: &Range<usize>, grows: bool) {
         let mut end = (sectors.end * SECTOR).min(self.cached.len());
         if grows {
-            self.disk.resize(self.disk.len().max(end), 0);
+            grow(&mut self.disk, end);
         } else {
             end = end.min(self.disk.len()).min(self.cut.unwrap_or(usize::MAX));
         }
@@ -238,19 +243,33 @@ impl Node {
     }
 
     fn truncate(&mut self, length: usize, commits: bool) {
-        self.cached.resize(length, 0);
+        set_length(&mut self.cached, length);
         if commits {
-            self.disk.resize(length, 0);
+            set_length(&mut self.disk, length);
         } else {
             self.cut = Some(self.cut.unwrap_or(usize::MAX).min(length));
         }
     }
 
     fn sync(&mut self) {
-        self.disk.resize(self.cached.len(), 0);
+        set_length(&mut self.disk, self.cached.len());
         for sectors in std::mem::take(&mut self.dirty) {
             self.write_back(&sectors, true);
         }
+    }
+}
+
+/// Cuts off, or fills up with zeros.
+fn set_length(bytes: &mut Vec<u8>, length: usize) {
+    bytes.truncate(length);
+    grow(bytes, length);
+}
+
+/// Fills up with zeros. Block by block: `Vec::resize` is slow where tests are not optimized.
+fn grow(bytes: &mut Vec<u8>, length: usize) {
+    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    while bytes.len() < length {
+        bytes.extend_from_slice(&ZEROS[..ZEROS.len().min(length - bytes.len())]);
     }
 }
 

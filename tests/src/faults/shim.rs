@@ -75,10 +75,15 @@ impl Shim {
         File::options().write(true).open(self.clock())?.write_all_at(&ahead.to_ne_bytes(), 0)
     }
 
+    /// What a power cut might leave, if it came now.
+    pub fn after_power_cut(&self, seed: u64) -> Result<Image, ShimError> {
+        let bytes = fs::read(self.journal())?;
+        Ok(disk::power_cut(&self.before, &journal::parse(&bytes)?, seed))
+    }
+
     /// Puts the watched directories back to what a power cut might have left. The program has been killed.
     pub fn power_cut(&mut self, seed: u64) -> Result<(), ShimError> {
-        let bytes = fs::read(self.journal())?;
-        let after = disk::power_cut(&self.before, &journal::parse(&bytes)?, seed);
+        let after = self.after_power_cut(seed)?;
         after.replace(&self.watched)?;
         File::create(self.journal())?;
         self.before = after;

@@ -1,9 +1,11 @@
-//! Power cuts, and clocks that jump, for a stack that was built with [`Builder::faults`](super::Builder::faults).
+//! Power cuts and clocks that jump, for a stack that was built with [`Builder::faults`](super::Builder::faults),
+//! and disks that are full, for one with [`Builder::small_disk`](super::Builder::small_disk).
 
 use std::path::PathBuf;
 
 use super::{Part, Stack};
 use crate::faults::shim::Shim;
+use crate::faults::small_disk::SmallDisk;
 
 // === impl Stack ===
 
@@ -25,6 +27,19 @@ impl Stack {
     /// The shim of the control plane or an authz instance.
     pub fn shim(&self, part: Part) -> &Shim {
         self.shims.get(&part).expect("a part with a shim")
+    }
+
+    /// The disk that was asked for.
+    pub fn small_disk(&self) -> &SmallDisk {
+        self.small_disk.as_ref().expect("built with a small disk")
+    }
+
+    pub(super) async fn add_small_disk(&mut self, part: Part, bytes: u64) {
+        let state = self.parts.get_mut(&part).expect("a part of this stack");
+        let directory = self.directory.path().join("data").join(&state.program.name);
+        let disk = SmallDisk::mount(&directory, bytes).await;
+        disk.put_under(&mut state.program);
+        self.small_disk = Some(disk);
     }
 
     pub(super) fn add_shims(&mut self) {

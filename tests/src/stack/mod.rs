@@ -17,7 +17,8 @@ use url::Url;
 
 use crate::binaries::workspace;
 use crate::faults::shim::Shim;
-use crate::process::{Program, Running, tail};
+use crate::faults::small_disk::SmallDisk;
+use crate::process::{ProcessError, Program, Running, tail};
 use crate::programs::CONTROL_PLANE;
 
 mod admin;
@@ -43,6 +44,7 @@ pub struct Stack {
     url: String,
     parts: BTreeMap<Part, State>,
     shims: BTreeMap<Part, Shim>,
+    small_disk: Option<SmallDisk>,
     upstream: Option<Upstream>,
 }
 
@@ -125,10 +127,22 @@ impl Stack {
 
     /// Starts a part that does not run, and waits until it is ready.
     pub async fn start(&mut self, part: Part) {
+        self.try_start(part).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The same for a part that may refuse: then it does not run.
+    pub async fn try_start(&mut self, part: Part) -> Result<(), ProcessError> {
         let state = self.parts.get_mut(&part).expect("a part of this stack");
         assert!(state.running.is_none(), "{part:?} runs already");
-        let running = state.running.insert(state.program.start().unwrap_or_else(|error| panic!("{error}")));
-        running.ready(READY).await.unwrap_or_else(|error| panic!("{error}"));
+        let mut running = state.program.start()?;
+        running.ready(READY).await?;
+        state.running = Some(running);
+        Ok(())
+    }
+
+    /// Waits until a part ends by itself, and tells how.
+    pub async fn ended(&mut self, part: Part) -> ProcessError {
+        timeout(READY, self.take(part).exited()).await.expect("a part that ends")
     }
 
     /// SIGTERM, and waits until it is gone.

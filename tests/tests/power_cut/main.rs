@@ -1,9 +1,17 @@
-//! What was acknowledged survives a power cut of one part: see `portcullis_tests::faults` for what that is.
+//! What was acknowledged survives a power cut of the part that acknowledged it. What a power cut is says
+//! `portcullis_tests::faults::disk`.
+
+mod authz;
+mod control_plane;
+mod sled;
+
+use std::path::PathBuf;
 
 use http::StatusCode;
 use portcullis_tests::client::Client;
 use portcullis_tests::stack::{Part, Stack};
 
+/// Otherwise a write could go by unseen, and every power cut would keep it.
 #[tokio::test]
 async fn the_journal_misses_nothing() {
     let mut stack = Stack::builder().faults().start().await;
@@ -13,7 +21,7 @@ async fn the_journal_misses_nothing() {
     for part in [Part::Authz(0), Part::ControlPlane] {
         for _ in 0..2 {
             stack.stop(part).await;
-            assert_eq!(stack.shim(part).missed().unwrap(), Vec::<std::path::PathBuf>::new());
+            assert_eq!(stack.shim(part).missed().unwrap(), Vec::<PathBuf>::new());
             stack.start(part).await;
         }
     }
