@@ -5,6 +5,8 @@
 //! everything that the [`model`] remembers with what there is ([`settle`]). What the model finds wrong is a
 //! [`Verdict`](model::Verdict): something that was acknowledged is lost, something that was revoked is accepted, or
 //! a part does not recover.
+//!
+//! Below the programs, the [`shim`] cuts power and moves clocks, and a [`small_disk`] is soon full.
 
 #![expect(clippy::expect_used, reason = "a suite that cannot go on fails, and says why")]
 
@@ -17,14 +19,19 @@ use tokio::time::Instant;
 
 mod deeds;
 pub mod dice;
+pub mod disk;
 mod fault;
 mod figures;
+pub mod image;
+pub mod journal;
 mod load;
 mod model;
 mod round;
 mod schedule;
 mod settle;
+pub mod shim;
 mod site;
+pub mod small_disk;
 mod wire;
 
 use dice::Dice;

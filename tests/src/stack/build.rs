@@ -49,6 +49,8 @@ pub struct Builder {
     mcp_server: McpServer,
     further_authz: usize,
     addresses: Option<Addresses>,
+    faults: bool,
+    small_disk: Option<(Part, u64)>,
     configure: Vec<Change>,
     configure_authz: Vec<ChangeAuthz>,
 }
@@ -98,6 +100,22 @@ impl Builder {
         self
     }
 
+    /// Puts the fault shim under the control plane and the authz instances: see [`Stack::power_cut`] and
+    /// [`Stack::set_clock`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
+        self
+    }
+
+    /// Puts the store of the control plane or of an authz instance on a disk of its own, of so many bytes: see
+    /// [`Stack::small_disk`].
+    #[must_use]
+    pub fn small_disk(mut self, part: Part, bytes: u64) -> Self {
+        self.small_disk = Some((part, bytes));
+        self
+    }
+
     /// Changes `portcullis.yaml` before anything starts.
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut Value, &Addresses) + Send + 'static) -> Self {
@@ -121,7 +139,15 @@ impl Builder {
             McpServer::Recording => Some(Upstream::start(addresses.mcp_server).await),
             McpServer::Demo | McpServer::FastMcp => None,
         };
-        let mut stack = Stack { directory, addresses, url, parts: BTreeMap::new(), upstream };
+        let mut stack = Stack {
+            directory,
+            addresses,
+            url,
+            parts: BTreeMap::new(),
+            shims: BTreeMap::new(),
+            small_disk: None,
+            upstream,
+        };
         let place = Place { directory: stack.directory().to_owned(), own_groups: false };
         render_edge(&file, &place.directory).await;
         let authz = |index: usize, settings: &mut Value| {
@@ -131,6 +157,12 @@ impl Builder {
         };
         for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
             stack.parts.insert(part, State { program, running: None });
+        }
+        if self.faults {
+            stack.add_shims();
+        }
+        if let Some((part, bytes)) = self.small_disk {
+            stack.add_small_disk(part, bytes).await;
         }
         // In the order of the parts, each when the one before is ready.
         for part in stack.parts.keys().copied().collect::<Vec<_>>() {

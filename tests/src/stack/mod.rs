@@ -17,6 +17,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::binaries::workspace;
+use crate::faults::shim::Shim;
+use crate::faults::small_disk::SmallDisk;
 use crate::process::{ProcessError, Program, Running, tail};
 use crate::programs::{CONTROL_PLANE, free_addresses};
 
@@ -24,6 +26,7 @@ mod admin;
 mod build;
 mod check;
 mod config;
+mod faults;
 mod upstream;
 
 pub use admin::admin;
@@ -43,6 +46,8 @@ pub struct Stack {
     addresses: Addresses,
     url: String,
     parts: BTreeMap<Part, State>,
+    shims: BTreeMap<Part, Shim>,
+    small_disk: Option<SmallDisk>,
     upstream: Option<Upstream>,
 }
 
@@ -131,11 +136,20 @@ impl Stack {
 
     /// Starts a part that does not run, and waits until it is ready.
     pub async fn start(&mut self, part: Part) {
-        self.launch(part);
-        self.ready(part).await.unwrap_or_else(|error| panic!("{error}"));
+        self.try_start(part).await.unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Starts a part that does not run.
+    /// The same for a part that may refuse: then it does not run.
+    pub async fn try_start(&mut self, part: Part) -> Result<(), ProcessError> {
+        self.launch(part);
+        let ready = self.ready(part).await;
+        if ready.is_err() {
+            self.take(part).kill().await;
+        }
+        ready
+    }
+
+    /// Starts a part that does not run, and does not wait.
     pub fn launch(&mut self, part: Part) {
         let state = self.parts.get_mut(&part).expect("a part of this stack");
         assert!(state.running.is_none(), "{part:?} runs already");
@@ -146,6 +160,11 @@ impl Stack {
     pub async fn ready(&mut self, part: Part) -> Result<(), ProcessError> {
         let running = self.parts.get_mut(&part).and_then(|state| state.running.as_mut());
         running.expect("a part that runs").ready(READY).await
+    }
+
+    /// Waits until a part ends by itself, and tells how.
+    pub async fn ended(&mut self, part: Part) -> ProcessError {
+        timeout(READY, self.take(part).exited()).await.expect("a part that ends")
     }
 
     /// SIGTERM, and waits until it is gone.

@@ -66,7 +66,7 @@ impl SledStore {
     ) -> Result<Self, OpenError> {
         let (db, make_durable) = open::open(path, random)?;
         let head = log::head(&*db).map_err(|source| OpenError::Store { path: path.to_owned(), source })?;
-        let committer = Committer::start(Tree::clone(&db), head, wrap(make_durable))
+        let committer = Committer::start(path, Tree::clone(&db), head, wrap(make_durable))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { committer, db })
     }
