@@ -48,6 +48,11 @@ const INSTANCES: usize = 2;
 /// The least is 2 s; heartbeats come each second.
 const MAX_STALENESS: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_mins(10);
+/// The farthest that a clock is from the true time, in either direction. It is far less than every lifetime: a clock
+/// that is farther off does end sessions, and rightly.
+const LONGEST_JUMP: Duration = Duration::from_mins(2);
+/// The farthest that two clocks are from each other.
+const BETWEEN_CLOCKS: Duration = LONGEST_JUMP.saturating_mul(2);
 /// The slowest wire, in each direction.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
@@ -71,7 +76,7 @@ impl Suite {
             wires.push(Wire::to(addresses.grpc).await.expect("a wire"));
         }
         let ends: Vec<_> = wires.iter().map(|wire| format!("http://{}", wire.address())).collect();
-        let builder = Stack::builder().addresses(addresses).configure(|config, _| {
+        let builder = Stack::builder().faults().addresses(addresses).configure(|config, _| {
             // Repetitions are as late as recoveries take; and in a long run access tokens do expire.
             config["lifetimes"] = json!({ "access_token": "11m", "refresh_grace": "10m", "code": "5m" });
         });
@@ -80,7 +85,9 @@ impl Suite {
             settings["max_staleness"] = json!(format!("{}s", MAX_STALENESS.as_secs()));
         });
         let stack = builder.start().await;
-        let promises = Promises { reach: MAX_STALENESS, grace: GRACE };
+        // What one clock says lasts for so long may last shorter by another.
+        let grace = GRACE.saturating_sub(BETWEEN_CLOCKS);
+        let promises = Promises { reach: MAX_STALENESS, grace, early: BETWEEN_CLOCKS };
         let site = Arc::new(Site::new(&stack, Model::new(promises, Instant::now())).await);
         Self { stack, wires, site, dice: Dice::new(seed) }
     }

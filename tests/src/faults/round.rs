@@ -80,7 +80,9 @@ impl Suite {
     async fn begin(&mut self, fault: Fault) {
         match fault {
             Fault::Kill(part) => self.stack.kill(part).await,
+            Fault::PowerCut(part, seed) => self.stack.power_cut(part, seed).await,
             Fault::Restart(part) => self.stack.signal(part, Signal::TERM),
+            Fault::Clock(part, ahead) => self.stack.set_clock(part, ahead),
             Fault::Freeze(part) => self.stack.signal(part, Signal::STOP),
             Fault::Wire(wire, condition) => self.wires[wire].set(condition),
         }
@@ -88,7 +90,8 @@ impl Suite {
 
     async fn end(&mut self, fault: Fault) {
         match fault {
-            Fault::Kill(part) => self.stack.launch(part),
+            Fault::Kill(part) | Fault::PowerCut(part, _) => self.stack.launch(part),
+            Fault::Clock(part, _) => self.stack.set_clock(part, 0),
             Fault::Restart(part) => {
                 self.stack.kill(part).await;
                 self.stack.launch(part);
@@ -113,7 +116,9 @@ fn reach(faults: &[Planned]) -> Duration {
     let late = |planned: &Planned| match planned.fault {
         Fault::Freeze(_) | Fault::Wire(_, Condition::HalfOpen { .. }) => SILENCE,
         Fault::Wire(_, Condition::Slow(_)) => LONGEST_DELAY,
-        Fault::Kill(_) | Fault::Restart(_) | Fault::Wire(..) => Duration::ZERO,
+        Fault::Kill(_) | Fault::PowerCut(..) | Fault::Restart(_) | Fault::Clock(..) | Fault::Wire(..) => {
+            Duration::ZERO
+        }
     };
     MAX_STALENESS + SLACK + faults.iter().map(late).max().unwrap_or_default()
 }

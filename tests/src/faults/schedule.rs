@@ -45,7 +45,8 @@ pub(super) fn schedule(dice: &mut Dice, instances: usize) -> Vec<Planned> {
         if dice.one_in(2) { Some(Part::ControlPlane) } else { dice.pick(parts[1..].iter().copied()) };
     let mut chosen: BTreeSet<_> = killed.map(Victim::Part).into_iter().collect();
     for _ in 0..dice.below(4) {
-        chosen.extend(dice.pick(parts.iter().copied().map(Victim::Part).chain(wires.clone())));
+        let victims = parts.iter().flat_map(|part| [Victim::Part(*part), Victim::Clock(*part)]);
+        chosen.extend(dice.pick(victims.chain(wires.clone())));
     }
     if dice.one_in(4) {
         // All wires, as when the control plane's own network goes.
@@ -81,8 +82,14 @@ fn fault(dice: &mut Dice, victim: Victim) -> Fault {
         Victim::Part(part) => match dice.below(6) {
             0 => Fault::Restart(part),
             1 => Fault::Freeze(part),
+            2 | 3 => Fault::PowerCut(part, dice.draw()),
             _ => Fault::Kill(part),
         },
+        Victim::Clock(part) => {
+            let ahead = dice.within(Duration::from_secs(1)..super::LONGEST_JUMP);
+            let ahead = i64::try_from(ahead.as_millis()).unwrap_or_default();
+            Fault::Clock(part, if dice.one_in(2) { ahead } else { -ahead })
+        }
         Victim::Wire(wire) => {
             let condition = match dice.below(4) {
                 0 => Condition::Slow(dice.within(Duration::from_millis(20)..super::LONGEST_DELAY)),
@@ -98,10 +105,10 @@ fn fault(dice: &mut Dice, victim: Victim) -> Fault {
 fn duration(fault: Fault) -> Range<Duration> {
     let (shortest, longest) = match fault {
         Fault::Restart(_) => (10, 2000),
-        Fault::Kill(_) => (10, 2500),
+        Fault::Kill(_) | Fault::PowerCut(..) => (10, 2500),
         Fault::Freeze(_) => (200, 4000),
         Fault::Wire(_, Condition::HalfOpen { .. }) => (1000, 6500),
-        Fault::Wire(..) => (100, 4500),
+        Fault::Clock(..) | Fault::Wire(..) => (100, 4500),
     };
     Duration::from_millis(shortest)..Duration::from_millis(longest).min(LAST)
 }
@@ -130,7 +137,7 @@ mod tests {
             }
             kinds.extend(planned.iter().map(|planned| planned.fault.kind()));
         }
-        assert_eq!(kinds.len(), 9, "{kinds:?}");
+        assert_eq!(kinds.len(), 13, "{kinds:?}");
     }
 
     #[test]

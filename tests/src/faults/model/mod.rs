@@ -33,7 +33,9 @@ pub(super) struct Promises {
     /// After a durable revocation, an instance that is cut off may let its tokens pass for so long.
     pub reach: Duration,
     /// For how long a refresh may be repeated.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
+    /// By how much an access token may expire too early, because clocks differ.
+    pub(crate) early: Duration,
 }
 
 /// Everything that was acknowledged.
@@ -232,14 +234,14 @@ impl Model {
         let of_session = session.fate;
         let Some(token) = session.token(&held.access_token) else { return };
         let fates = [of_session, token.fate];
-        let reach = self.promises.reach;
+        let Promises { reach, early, .. } = self.promises;
         let kind = match said {
             Said::Allowed => {
                 fates.iter().any(|fate| fate.refused_by(began, reach)).then_some(Kind::Resurrected)
             }
             Said::Refused => {
                 // Nobody has revoked it, and its time is not over.
-                let lives = fates.iter().all(|fate| fate.is_untouched()) && now < token.good_until;
+                let lives = fates.iter().all(|fate| fate.is_untouched()) && now + early < token.good_until;
                 lives.then_some(Kind::Lost)
             }
             Said::Undecided => None,

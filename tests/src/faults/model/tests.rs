@@ -4,7 +4,8 @@ use super::*;
 use crate::client::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
-const PROMISES: Promises = Promises { reach: SECOND.saturating_mul(5), grace: SECOND.saturating_mul(60) };
+const PROMISES: Promises =
+    Promises { reach: SECOND.saturating_mul(5), grace: SECOND.saturating_mul(60), early: Duration::ZERO };
 
 /// A memory with one session.
 struct Story {
