@@ -175,6 +175,11 @@ impl Store for SledStore {
         self.committer.submit(move |tx| revocation::revoke(tx, scope, now)).await
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        // Its turn comes behind all that was written before.
+        self.committer.submit(|_| Ok(())).await
+    }
+
     fn head(&self) -> watch::Receiver<Position> {
         self.committer.head().clone()
     }
