@@ -44,8 +44,9 @@ pub(super) fn schedule(dice: &mut Dice, instances: usize) -> Vec<Planned> {
     let killed =
         if dice.one_in(2) { Some(Part::ControlPlane) } else { dice.pick(parts[1..].iter().copied()) };
     let mut chosen: BTreeSet<_> = killed.map(Victim::Part).into_iter().collect();
-    for _ in 0..dice.below(4) {
-        let victims = parts.iter().flat_map(|part| [Victim::Part(*part), Victim::Clock(*part)]);
+    for _ in 0..=dice.below(4) {
+        let victims =
+            parts.iter().flat_map(|part| [Victim::Part(*part), Victim::Part(*part), Victim::Clock(*part)]);
         chosen.extend(dice.pick(victims.chain(wires.clone())));
     }
     if dice.one_in(4) {
@@ -82,7 +83,7 @@ fn fault(dice: &mut Dice, victim: Victim) -> Fault {
         Victim::Part(part) => match dice.below(6) {
             0 => Fault::Restart(part),
             1 => Fault::Freeze(part),
-            2 | 3 => Fault::PowerCut(part, dice.draw()),
+            2..=4 => Fault::PowerCut(part, dice.draw()),
             _ => Fault::Kill(part),
         },
         Victim::Clock(part) => {
