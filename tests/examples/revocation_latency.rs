@@ -14,7 +14,7 @@ use portcullis_proto::v1::scope::Kind;
 use portcullis_proto::v1::watch_request::Message as Outgoing;
 use portcullis_proto::v1::watch_response::Message as Incoming;
 use portcullis_tests::client::Client;
-use portcullis_tests::stack::{Asker, Stack};
+use portcullis_tests::stack::{Instance, Stack};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -28,7 +28,7 @@ type Simulated = watch::Receiver<(u64, Instant)>;
 #[tokio::main]
 async fn main() {
     let stack = Stack::builder().authz(REAL).start().await;
-    let mut real: Vec<_> = (0..REAL).map(|instance| stack.asker(instance)).collect();
+    let real: Vec<_> = (0..REAL).map(|instance| Instance::at(stack.addresses().authz[instance], Duration::from_secs(5))).collect();
     let mut simulated = Vec::new();
     for number in 0..SIMULATED {
         simulated.push(simulate(format!("http://{}", stack.addresses().grpc), number).await);
@@ -42,8 +42,8 @@ async fn main() {
     let mut tokens = client.login("ada").await;
     for round in 1..=2 * ROUNDS as u64 {
         tokens = client.refresh(&tokens.refresh_token).await.tokens();
-        for instance in &mut real {
-            assert_eq!(instance.check(&tokens.access_token).await, StatusCode::OK);
+        for instance in &real {
+            assert_eq!(instance.check(&tokens.access_token).await.unwrap().status, StatusCode::OK);
         }
         let refused =
             real.iter().cloned().map(|instance| tokio::spawn(refused(instance, tokens.access_token.clone())));
@@ -75,8 +75,8 @@ async fn main() {
 }
 
 /// When a real instance has refused the token.
-async fn refused(mut instance: Asker, token: String) -> Instant {
-    while instance.check(&token).await != StatusCode::UNAUTHORIZED {}
+async fn refused(instance: Instance, token: String) -> Instant {
+    while instance.check(&token).await.unwrap().status != StatusCode::UNAUTHORIZED {}
     Instant::now()
 }
 

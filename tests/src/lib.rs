@@ -4,6 +4,7 @@ pub mod binaries;
 pub mod client;
 pub mod demo;
 pub mod edge;
+pub mod faults;
 pub mod process;
 pub mod programs;
 pub mod scripts;

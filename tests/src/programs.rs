@@ -5,7 +5,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use serde_json::json;
+use portcullis_proto::random::{SystemRandom, bytes};
+use serde_json::{Value, json};
 
 use crate::binaries::{Missing, envoy, workspace};
 use crate::process::Program;
@@ -51,22 +52,24 @@ impl Place {
         Ok(self.program("control-plane", workspace(CONTROL_PLANE)?, &["serve", "--config", config], ready))
     }
 
-    /// An authz instance. Its configuration is written here.
+    /// An authz instance. Its configuration is written here, with `change` made.
     pub fn authz(
         &self,
         name: &str,
         listen: SocketAddr,
         ops: SocketAddr,
         control_plane: &str,
+        change: impl FnOnce(&mut Value),
     ) -> io::Result<Result<Program, Missing>> {
         let config = self.directory.join(format!("{name}.yaml"));
-        let settings = json!({
+        let mut settings = json!({
             "instance": name,
             "listen": listen,
             "ops": ops,
             "control_plane": control_plane,
             "store": self.directory.join("data").join(name),
         });
+        change(&mut settings);
         // JSON is YAML too.
         fs::write(&config, format!("{settings:#}\n"))?;
         let config = config.to_string_lossy();
@@ -106,8 +109,18 @@ impl Place {
 }
 
 /// Loopback addresses that nobody listens on, all different.
+///
+/// None of them is of those that systems give to outgoing connections (from 32768 on, or higher): while a program
+/// is down, one of its clients could get its port, and connect to itself.
 pub fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
-    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<io::Result<_>>()?;
+    /// More than there can be ports in use.
+    const ATTEMPTS: usize = 10_000;
+    let candidates = (0..ATTEMPTS).map(|_| 11_000 + u16::from_ne_bytes(bytes(&SystemRandom)) % 21_000);
+    let listeners: Vec<_> =
+        candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).take(N).collect();
+    if listeners.len() < N {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    }
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for (address, listener) in addresses.iter_mut().zip(&listeners) {
         *address = listener.local_addr()?;

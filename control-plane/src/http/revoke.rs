@@ -25,8 +25,10 @@ pub async fn revoke(
 ) -> Result<Response, Failure> {
     let client = authenticate(&app, &headers, &params).await?;
     let token = params.require("token").map_err(OAuthError::from)?;
-    if let Some(scope) = scope(&app, &client, token).await? {
-        app.revoke(scope, "client").await.map_err(OAuthError::from)?;
+    match scope(&app, &client, token).await? {
+        Some(scope) => drop(app.revoke(scope, "client").await.map_err(OAuthError::from)?),
+        // It may have been revoked a moment ago, by a request that has no answer yet.
+        None => app.store.settled().await.map_err(OAuthError::from)?,
     }
     Ok(no_store(StatusCode::OK.into_response()))
 }

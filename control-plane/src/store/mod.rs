@@ -132,6 +132,10 @@ pub trait Store: Send + Sync + 'static {
     /// or `now` where that is past.
     async fn revoke(&self, scope: Scope, now: Timestamp) -> Result<Entry, StoreError>;
 
+    /// Waits until everything that a reader may have seen by now is durable. Readers see a write a moment before
+    /// it is: whoever promises that something is dead because they found it dead must wait for this.
+    async fn settled(&self) -> Result<(), StoreError>;
+
     /// The log's head, as it moves.
     fn head(&self) -> watch::Receiver<Position>;
 

@@ -20,9 +20,13 @@ pub struct Answer {
 
 impl Answer {
     pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
+        Self::attempt(request).await.expect("an answer")
+    }
+
+    pub(crate) async fn attempt(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.text().await.expect("a body") }
+        Ok(Self { status, headers, body: response.text().await? })
     }
 
     /// The body as JSON; of an event stream, the last message.

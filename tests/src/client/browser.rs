@@ -6,7 +6,7 @@ use http::header::LOCATION;
 use url::Url;
 
 use super::page::Page;
-use super::{Answer, TIMEOUT, form};
+use super::{Answer, Caller, Failure, form};
 
 /// More pages than any honest login has.
 const STEPS: usize = 20;
@@ -69,24 +69,39 @@ impl Default for Browser {
 impl Browser {
     /// A browser that has been nowhere.
     pub fn new() -> Self {
-        let redirects = reqwest::redirect::Policy::none();
-        let http = reqwest::Client::builder().cookie_store(true).redirect(redirects).timeout(TIMEOUT);
-        Self { http: http.build().expect("an HTTP client") }
+        Self::of(Caller::default())
+    }
+
+    /// A browser that has been nowhere, of one caller.
+    pub fn of(caller: Caller) -> Self {
+        Self { http: caller.http().cookie_store(true).build().expect("an HTTP client") }
     }
 
     /// One page, without going further.
     pub async fn open(&self, url: &Url) -> Answer {
-        Answer::to(self.http.get(url.clone())).await
+        self.get(url).await.expect("an answer")
     }
 
     /// Submits a form of a page on the same origin, without going further.
     pub async fn submit(&self, url: &Url, fields: &[(&str, &str)]) -> Answer {
-        self.post(url, form(fields.iter().copied()), &url.origin().ascii_serialization()).await
+        let answer = self.post(url, form(fields.iter().copied()), &url.origin().ascii_serialization()).await;
+        answer.expect("an answer")
     }
 
     /// Goes from page to page until the browser is sent to `redirect_uri`, which it does not call.
     pub async fn visit(&self, start: &Url, redirect_uri: &str, visit: Visit<'_>) -> Callback {
-        let (mut url, mut answer) = (start.clone(), self.open(start).await);
+        let callback = self.attempt(start, redirect_uri, visit).await;
+        callback.unwrap_or_else(|failure| panic!("the login ends with {failure}"))
+    }
+
+    /// The same, where it may fail.
+    pub async fn attempt(
+        &self,
+        start: &Url,
+        redirect_uri: &str,
+        visit: Visit<'_>,
+    ) -> Result<Callback, Failure> {
+        let (mut url, mut answer) = (start.clone(), self.get(start).await?);
         for _ in 0..STEPS {
             let page = Page::parse(&answer.body);
             let location = answer.headers.get(LOCATION).map(|value| value.to_str().expect("text").to_owned());
@@ -94,24 +109,29 @@ impl Browser {
             if let Some(next) = location.or(page.leads_to.clone()) {
                 url = join(&next);
                 if url.as_str().starts_with(redirect_uri) {
-                    return url.query_pairs().into_owned().collect();
+                    return Ok(url.query_pairs().into_owned().collect());
                 }
-                answer = self.open(&url).await;
+                answer = self.get(&url).await?;
             } else if let Some(action) = &page.action {
                 let origin = origin(&url, &answer);
                 url = join(action);
-                answer = self.post(&url, visit.fill_in(&page), &origin).await;
+                answer = self.post(&url, visit.fill_in(&page), &origin).await?;
             } else {
-                panic!("the login ends at {url} with {}: {}", answer.status, answer.body);
+                break;
             }
         }
-        panic!("the login goes in circles: {url}");
+        // It goes no further, or in circles.
+        Err(Failure::at(&url, answer))
     }
 
-    async fn post(&self, url: &Url, form: String, origin: &str) -> Answer {
+    async fn get(&self, url: &Url) -> reqwest::Result<Answer> {
+        Answer::attempt(self.http.get(url.clone())).await
+    }
+
+    async fn post(&self, url: &Url, form: String, origin: &str) -> reqwest::Result<Answer> {
         let request = self.http.post(url.clone()).body(form);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        Answer::to(request.header("origin", origin).header("sec-fetch-site", "same-origin")).await
+        Answer::attempt(request.header("origin", origin).header("sec-fetch-site", "same-origin")).await
     }
 }
 

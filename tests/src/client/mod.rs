@@ -3,8 +3,6 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails, and says why")]
 
-use std::time::Duration;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,13 +13,15 @@ use serde_json::{Value, json};
 use url::Url;
 
 mod answer;
+mod attempt;
 mod browser;
+mod caller;
 mod page;
 
 pub use answer::Answer;
+pub use attempt::Failure;
 pub use browser::{Browser, Callback, Visit};
-
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub use caller::Caller;
 
 /// The version of MCP that tool calls are made in.
 const PROTOCOL: &str = "2026-07-28";
@@ -29,6 +29,7 @@ const PROTOCOL: &str = "2026-07-28";
 /// A registered client of one MCP server.
 #[derive(Clone, Debug)]
 pub struct Client {
+    caller: Caller,
     http: reqwest::Client,
     /// The MCP server's URL.
     pub resource: String,
@@ -84,8 +85,9 @@ pub struct Tokens {
 impl Client {
     /// Finds the authorization server as a client does, from the MCP server's refusal, and registers there.
     pub async fn register(resource: &str, name: &str) -> Self {
-        let http = http_client();
-        let refusal = post(&http, resource, &tool_call("whoami", &json!({})), None).await;
+        let caller = Caller::default();
+        let http = caller.http().build().expect("an HTTP client");
+        let refusal = post(&http, resource, &tool_call("whoami", &json!({})), None).await.expect("an answer");
         assert_eq!(refusal.status, StatusCode::UNAUTHORIZED, "{}", refusal.body);
         let protected: Value = get(&http, &refusal.challenge("resource_metadata")).await;
         assert_eq!(protected["resource"], resource);
@@ -94,19 +96,8 @@ impl Client {
             get(&http, &format!("{issuer}/.well-known/oauth-authorization-server")).await;
         assert_eq!(metadata.issuer, issuer);
 
-        let redirect_uri = "http://127.0.0.1:33418/callback".to_owned();
-        let registration = json!({
-            "client_name": name,
-            "redirect_uris": [redirect_uri],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "token_endpoint_auth_method": "none",
-        });
-        let registered = http.post(&metadata.registration_endpoint).json(&registration);
-        let registered = Answer::to(registered).await;
-        assert_eq!(registered.status, StatusCode::CREATED, "{}", registered.body);
-        let client_id = registered.json()["client_id"].as_str().expect("a client_id").to_owned();
-        Self { http, resource: resource.to_owned(), metadata, client_id, redirect_uri }
+        let registered = Self::attempt_register(caller, resource, &metadata, name).await;
+        registered.unwrap_or_else(|failure| panic!("{failure}"))
     }
 
     /// A new authorization request.
@@ -161,12 +152,13 @@ impl Client {
 
     /// Revokes a token of either kind (RFC 7009).
     pub async fn revoke(&self, token: &str) -> Answer {
-        self.form(&self.metadata.revocation_endpoint, &[("token", token)]).await
+        self.form(&self.metadata.revocation_endpoint, &[("token", token)]).await.expect("an answer")
     }
 
     /// Calls a tool of the MCP server.
     pub async fn call(&self, access_token: &str, tool: &str, arguments: &Value) -> Answer {
-        post(&self.http, &self.resource, &tool_call(tool, arguments), Some(access_token)).await
+        let message = tool_call(tool, arguments);
+        post(&self.http, &self.resource, &message, Some(access_token)).await.expect("an answer")
     }
 
     /// The status that the MCP server answers with to the bearer of a token.
@@ -176,19 +168,14 @@ impl Client {
 
     /// A request to the token endpoint.
     pub async fn token(&self, parameters: &[(&str, &str)]) -> Answer {
-        self.form(&self.metadata.token_endpoint, parameters).await
+        self.form(&self.metadata.token_endpoint, parameters).await.expect("an answer")
     }
 
-    async fn form(&self, endpoint: &str, parameters: &[(&str, &str)]) -> Answer {
+    async fn form(&self, endpoint: &str, parameters: &[(&str, &str)]) -> reqwest::Result<Answer> {
         let form = form(parameters.iter().copied().chain([("client_id", self.client_id.as_str())]));
         let request = self.http.post(endpoint).header("content-type", "application/x-www-form-urlencoded");
-        Answer::to(request.body(form)).await
+        Answer::attempt(request.body(form)).await
     }
-}
-
-fn http_client() -> reqwest::Client {
-    let redirects = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().redirect(redirects).timeout(TIMEOUT).build().expect("an HTTP client")
 }
 
 fn form<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
@@ -201,7 +188,12 @@ async fn get<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) 
     serde_json::from_str(&answer.body).expect(&answer.body)
 }
 
-async fn post(http: &reqwest::Client, url: &str, message: &Value, access_token: Option<&str>) -> Answer {
+async fn post(
+    http: &reqwest::Client,
+    url: &str,
+    message: &Value,
+    access_token: Option<&str>,
+) -> reqwest::Result<Answer> {
     let request = http
         .post(url)
         .json(message)
@@ -209,7 +201,7 @@ async fn post(http: &reqwest::Client, url: &str, message: &Value, access_token: 
         .header("mcp-protocol-version", PROTOCOL)
         .header("mcp-method", message["method"].as_str().expect("a method"))
         .header("mcp-name", message["params"]["name"].as_str().expect("a name"));
-    Answer::to(match access_token {
+    Answer::attempt(match access_token {
         Some(token) => request.bearer_auth(token),
         None => request,
     })

@@ -128,7 +128,7 @@ impl Plan {
             free(local, "authz")?;
             let name = format!("authz-{index}");
             let [ops] = free_addresses().map_err(PlanError::Port)?;
-            let program = place.authz(&name, local, ops, &grpc);
+            let program = place.authz(&name, local, ops, &grpc, |_| {});
             let path = place.directory.clone();
             programs.push(program.map_err(|source| PlanError::File { path, source })??);
         }

@@ -1,5 +1,8 @@
 //! What operators ask of the control plane, without the command line.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use portcullis_proto::v1::admin_client::AdminClient;
 use portcullis_proto::v1::scope::Kind;
 use portcullis_proto::v1::{
@@ -34,7 +37,12 @@ impl Stack {
     }
 
     fn admin(&self) -> AdminClient<Channel> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.addresses.grpc));
-        AdminClient::new(endpoint.expect("a URL").timeout(COMMAND).connect_lazy())
+        admin(self.addresses.grpc, COMMAND)
     }
+}
+
+/// The control plane whose gRPC is there, for operators; it has `patience` to answer.
+pub fn admin(grpc: SocketAddr, patience: Duration) -> AdminClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{grpc}")).expect("a URL");
+    AdminClient::new(endpoint.timeout(patience).connect_lazy())
 }

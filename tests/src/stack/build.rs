@@ -13,7 +13,7 @@ use super::config::{SERVER, config};
 use super::{Addresses, Part, Stack, State, Upstream};
 use crate::binaries::{root, tools, workspace};
 use crate::process::Program;
-use crate::programs::{CONTROL_PLANE, Place, free_addresses};
+use crate::programs::{CONTROL_PLANE, Place};
 
 /// Where users log in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub enum McpServer {
 }
 
 type Change = Box<dyn FnOnce(&mut Value, &Addresses) + Send>;
+type ChangeAuthz = Box<dyn Fn(usize, &mut Value) + Send>;
 
 /// Puts a stack together.
 #[derive(Default)]
@@ -47,7 +48,11 @@ pub struct Builder {
     provider: Provider,
     mcp_server: McpServer,
     further_authz: usize,
+    addresses: Option<Addresses>,
+    faults: bool,
+    small_disk: Option<(Part, u64)>,
     configure: Vec<Change>,
+    configure_authz: Vec<ChangeAuthz>,
 }
 
 // === impl Builder ===
@@ -80,6 +85,37 @@ impl Builder {
         self
     }
 
+    /// Where everything listens, where a test must know it before: see [`Addresses::free`].
+    #[must_use]
+    pub fn addresses(mut self, addresses: Addresses) -> Self {
+        self.further_authz = addresses.authz.len().saturating_sub(1);
+        self.addresses = Some(addresses);
+        self
+    }
+
+    /// Changes each instance's `authz.yaml` before anything starts.
+    #[must_use]
+    pub fn configure_authz(mut self, change: impl Fn(usize, &mut Value) + Send + 'static) -> Self {
+        self.configure_authz.push(Box::new(change));
+        self
+    }
+
+    /// Puts the fault shim under the control plane and the authz instances: see [`Stack::power_cut`] and
+    /// [`Stack::set_clock`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
+        self
+    }
+
+    /// Puts the store of the control plane or of an authz instance on a disk of its own, of so many bytes: see
+    /// [`Stack::small_disk`].
+    #[must_use]
+    pub fn small_disk(mut self, part: Part, bytes: u64) -> Self {
+        self.small_disk = Some((part, bytes));
+        self
+    }
+
     /// Changes `portcullis.yaml` before anything starts.
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut Value, &Addresses) + Send + 'static) -> Self {
@@ -90,7 +126,7 @@ impl Builder {
     /// Starts everything and waits until it is ready.
     pub async fn start(self) -> Stack {
         let directory = tempfile::tempdir().expect("a directory");
-        let addresses = addresses(self.further_authz + 1);
+        let addresses = self.addresses.unwrap_or_else(|| Addresses::free(self.further_authz + 1));
         let mut config = config(directory.path(), &addresses, self.provider);
         for change in self.configure {
             change(&mut config, &addresses);
@@ -103,11 +139,30 @@ impl Builder {
             McpServer::Recording => Some(Upstream::start(addresses.mcp_server).await),
             McpServer::Demo | McpServer::FastMcp => None,
         };
-        let mut stack = Stack { directory, addresses, url, parts: BTreeMap::new(), upstream };
+        let mut stack = Stack {
+            directory,
+            addresses,
+            url,
+            parts: BTreeMap::new(),
+            shims: BTreeMap::new(),
+            small_disk: None,
+            upstream,
+        };
         let place = Place { directory: stack.directory().to_owned(), own_groups: false };
         render_edge(&file, &place.directory).await;
-        for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server) {
+        let authz = |index: usize, settings: &mut Value| {
+            for change in &self.configure_authz {
+                change(index, settings);
+            }
+        };
+        for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
             stack.parts.insert(part, State { program, running: None });
+        }
+        if self.faults {
+            stack.add_shims();
+        }
+        if let Some((part, bytes)) = self.small_disk {
+            stack.add_small_disk(part, bytes).await;
         }
         // In the order of the parts, each when the one before is ready.
         for part in stack.parts.keys().copied().collect::<Vec<_>>() {
@@ -123,6 +178,7 @@ fn programs(
     config: &Path,
     provider: Provider,
     mcp_server: McpServer,
+    configure_authz: &dyn Fn(usize, &mut Value),
 ) -> Vec<(Part, Program)> {
     let at = &stack.addresses;
     let config = config.to_string_lossy();
@@ -131,7 +187,8 @@ fn programs(
     let mut programs = vec![(Part::ControlPlane, control_plane), (Part::Edge, edge)];
     for (index, (listen, ops)) in at.authz.iter().zip(&at.authz_ops).enumerate() {
         let (name, grpc) = (format!("authz-{index}"), format!("http://{}", at.grpc));
-        let program = place.authz(&name, *listen, *ops, &grpc).expect("a file");
+        let change = |settings: &mut Value| configure_authz(index, settings);
+        let program = place.authz(&name, *listen, *ops, &grpc, change).expect("a file");
         programs.push((Part::Authz(index), program));
     }
     let redirect_uri = format!("{}/callback", stack.origin());
@@ -174,24 +231,4 @@ async fn render_edge(config: &Path, directory: &Path) {
     let output = output.await.expect("a process");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::write(directory.join("envoy.yaml"), output.stdout).expect("a file");
-}
-
-fn addresses(authz: usize) -> Addresses {
-    /// More instances than any test needs.
-    const INSTANCES: usize = 4;
-    assert!(authz <= INSTANCES, "at most {INSTANCES} authz instances");
-    let [edge, admin, http, grpc, ops, provider, mcp_server, instances @ ..] =
-        free_addresses::<{ 7 + 2 * INSTANCES }>().expect("free ports");
-    let (listen, operations) = instances.split_at(INSTANCES);
-    Addresses {
-        edge,
-        admin,
-        http,
-        grpc,
-        ops,
-        provider,
-        mcp_server,
-        authz: listen[..authz].to_vec(),
-        authz_ops: operations[..authz].to_vec(),
-    }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Output;
 use std::thread;
 use std::time::Duration;
@@ -16,17 +17,21 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::binaries::workspace;
-use crate::process::{Program, Running, tail};
-use crate::programs::CONTROL_PLANE;
+use crate::faults::shim::Shim;
+use crate::faults::small_disk::SmallDisk;
+use crate::process::{ProcessError, Program, Running, tail};
+use crate::programs::{CONTROL_PLANE, free_addresses};
 
 mod admin;
 mod build;
 mod check;
 mod config;
+mod faults;
 mod upstream;
 
+pub use admin::admin;
 pub use build::{Builder, McpServer, Provider};
-pub use check::Asker;
+pub use check::{Decision, Instance};
 pub use upstream::{Recorded, Upstream};
 
 const READY: Duration = Duration::from_secs(30);
@@ -41,6 +46,8 @@ pub struct Stack {
     addresses: Addresses,
     url: String,
     parts: BTreeMap<Part, State>,
+    shims: BTreeMap<Part, Shim>,
+    small_disk: Option<SmallDisk>,
     upstream: Option<Upstream>,
 }
 
@@ -121,12 +128,43 @@ impl Stack {
         self.upstream.as_ref().expect("built with McpServer::Recording")
     }
 
+    /// Leaves the directory where it is when the stack is dropped.
+    pub fn keep(&mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_owned()
+    }
+
     /// Starts a part that does not run, and waits until it is ready.
     pub async fn start(&mut self, part: Part) {
+        self.try_start(part).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The same for a part that may refuse: then it does not run.
+    pub async fn try_start(&mut self, part: Part) -> Result<(), ProcessError> {
+        self.launch(part);
+        let ready = self.ready(part).await;
+        if ready.is_err() {
+            self.take(part).kill().await;
+        }
+        ready
+    }
+
+    /// Starts a part that does not run, and does not wait.
+    pub fn launch(&mut self, part: Part) {
         let state = self.parts.get_mut(&part).expect("a part of this stack");
         assert!(state.running.is_none(), "{part:?} runs already");
-        let running = state.running.insert(state.program.start().unwrap_or_else(|error| panic!("{error}")));
-        running.ready(READY).await.unwrap_or_else(|error| panic!("{error}"));
+        state.running = Some(state.program.start().unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// Waits until a part that has been started is ready.
+    pub async fn ready(&mut self, part: Part) -> Result<(), ProcessError> {
+        let running = self.parts.get_mut(&part).and_then(|state| state.running.as_mut());
+        running.expect("a part that runs").ready(READY).await
+    }
+
+    /// Waits until a part ends by itself, and tells how.
+    pub async fn ended(&mut self, part: Part) -> ProcessError {
+        timeout(READY, self.take(part).exited()).await.expect("a part that ends")
     }
 
     /// SIGTERM, and waits until it is gone.
@@ -168,6 +206,31 @@ impl Stack {
     fn take(&mut self, part: Part) -> Running {
         let state = self.parts.get_mut(&part).expect("a part of this stack");
         state.running.take().expect("a part that runs")
+    }
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// Addresses that nobody listens on, for this many authz instances.
+    pub fn free(authz: usize) -> Self {
+        /// More instances than any test needs.
+        const INSTANCES: usize = 4;
+        assert!(authz <= INSTANCES, "at most {INSTANCES} authz instances");
+        let [edge, admin, http, grpc, ops, provider, mcp_server, instances @ ..] =
+            free_addresses::<{ 7 + 2 * INSTANCES }>().expect("free ports");
+        let (listen, operations) = instances.split_at(INSTANCES);
+        Self {
+            edge,
+            admin,
+            http,
+            grpc,
+            ops,
+            provider,
+            mcp_server,
+            authz: listen[..authz].to_vec(),
+            authz_ops: operations[..authz].to_vec(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Bound;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,6 +43,8 @@ pub(super) enum Command {
 
 /// The thread's state.
 pub(super) struct Committer {
+    /// The store's directory, for the log.
+    pub(super) path: PathBuf,
     pub(super) db: sled::Db,
     pub(super) records: sled::Tree,
     pub(super) log: sled::Tree,
@@ -92,7 +95,7 @@ impl Committer {
                     return closed;
                 }
                 Err(error) => {
-                    error!(%error, "the store cannot be written: giving up");
+                    error!(store = %self.path.display(), %error, "the store cannot be written: giving up");
                     return None;
                 }
             }

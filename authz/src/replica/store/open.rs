@@ -105,6 +105,7 @@ impl Store {
         let full = Arc::new(Notify::new());
         let failed = CancellationToken::new();
         let committer = Committer {
+            path: path.to_owned(),
             db,
             records: records.clone(),
             log,

@@ -1,6 +1,7 @@
 //! The one thread that writes. Operations are decided and applied one after the other, so each sees what
 //! those before it did; a group of them shares one flush, and none is answered before that.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -39,6 +40,8 @@ pub(super) struct Committer {
 
 /// What the thread has.
 struct Worker {
+    /// For the log.
+    path: PathBuf,
     tree: Tree,
     make_durable: MakeDurable,
     head: watch::Sender<Position>,
@@ -48,12 +51,18 @@ struct Worker {
 // === impl Committer ===
 
 impl Committer {
-    /// Starts the thread. `head` is the log's head in the tree.
-    pub(super) fn start(tree: Tree, head: Position, make_durable: MakeDurable) -> io::Result<Self> {
+    /// Starts the thread of the store in the directory `path`. `head` is the log's head in the tree.
+    pub(super) fn start(
+        path: &Path,
+        tree: Tree,
+        head: Position,
+        make_durable: MakeDurable,
+    ) -> io::Result<Self> {
         let (operations, queue) = mpsc::channel(QUEUE);
         let (publish, head) = watch::channel(head);
         let closed = Arc::new(AtomicBool::new(false));
-        let worker = Worker { tree, make_durable, head: publish, closed: Arc::clone(&closed) };
+        let path = path.to_owned();
+        let worker = Worker { path, tree, make_durable, head: publish, closed: Arc::clone(&closed) };
         let thread =
             thread::Builder::new().name("store-committer".into()).spawn(move || worker.run(queue))?;
         Ok(Self { operations: Some(operations), thread: Some(thread), head, closed })
@@ -109,7 +118,8 @@ impl Worker {
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
             let mut answers = Vec::with_capacity(group.len());
             if let Err(error) = self.commit(group.drain(..), &mut answers) {
-                tracing::error!(%error, "the store has failed and is closed");
+                let path = self.path.display();
+                tracing::error!(store = %path, %error, "the store has failed and is closed");
                 self.closed.store(true, Ordering::Release);
                 for answer in answers {
                     answer(Err(StoreError::Closed));

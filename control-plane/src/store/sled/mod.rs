@@ -68,7 +68,7 @@ impl SledStore {
     ) -> Result<Self, OpenError> {
         let (db, make_durable) = open::open(path, random)?;
         let head = log::head(&*db).map_err(|source| OpenError::Store { path: path.to_owned(), source })?;
-        let committer = Committer::start(Tree::clone(&db), head, wrap(make_durable))
+        let committer = Committer::start(path, Tree::clone(&db), head, wrap(make_durable))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { committer, db })
     }
@@ -188,6 +188,11 @@ impl Store for SledStore {
 
     async fn revoke(&self, scope: Scope, now: Timestamp) -> Result<Entry, StoreError> {
         self.committer.submit(move |tx| revocation::revoke(tx, scope, now)).await
+    }
+
+    async fn settled(&self) -> Result<(), StoreError> {
+        // Its turn comes behind all that was written before.
+        self.committer.submit(|_| Ok(())).await
     }
 
     fn head(&self) -> watch::Receiver<Position> {

@@ -50,6 +50,23 @@ fn is_pending<F: Future + Send + ?Sized>(call: &mut Pin<Box<F>>) -> bool {
 }
 
 #[tokio::test]
+async fn t31_whoever_finds_something_revoked_can_wait_until_it_stays_so() {
+    let (home, store) = fresh();
+    redeemed(&store, "g", at(0)).await;
+    drop(store);
+    let (store, disk) = open_with_disk(&home.path().join("store"));
+    let mut revoke = store.revoke(Scope::Token(access_id("g")), at(1));
+    assert!(is_pending(&mut revoke));
+    disk.asked.recv_timeout(DEADLINE).unwrap();
+    assert!(!is_accepted(&store, "g", at(1)).await, "readers see it before it is durable");
+    let mut settled = store.settled();
+    assert!(is_pending(&mut settled) && is_pending(&mut revoke));
+    disk.works.send(true).unwrap();
+    revoke.await.unwrap();
+    settled.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_store_comes_back_as_it_was() {
     let (home, store) = fresh();
     register(&store, "unused").await;
