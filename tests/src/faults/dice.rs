@@ -51,7 +51,7 @@ impl Dice {
 
     /// A duration of whole milliseconds from the range, which must not be empty.
     pub fn within(&mut self, range: Range<Duration>) -> Duration {
-        let millis = u64::try_from((range.end - range.start).as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(range.end.saturating_sub(range.start).as_millis()).unwrap_or(u64::MAX);
         range.start + Duration::from_millis(self.below(millis))
     }
 }
