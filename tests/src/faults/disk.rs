@@ -267,7 +267,7 @@ fn set_length(bytes: &mut Vec<u8>, length: usize) {
 
 /// Fills up with zeros. Block by block: `Vec::resize` is slow where tests are not optimized.
 fn grow(bytes: &mut Vec<u8>, length: usize) {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     while bytes.len() < length {
         bytes.extend_from_slice(&ZEROS[..ZEROS.len().min(length - bytes.len())]);
     }

@@ -63,7 +63,7 @@ async fn t31_a_revocation_that_authz_applied_is_in_force_after_its_power_cut() {
 /// applied the revocation.
 async fn revoke_each(stack: &Stack, tokens: &[String], applied: &Cell<u64>) {
     for token in tokens {
-        let id = Presented::<Access>::parse(token).expect("an access token").id();
+        let id = Presented::<Access>::parse(token).unwrap().id();
         let answer = stack.revoke(Kind::TokenId(id.as_bytes().to_vec())).await;
         assert_eq!((answer.applied, answer.instances), (1, 1));
         applied.set(applied.get() + 1);

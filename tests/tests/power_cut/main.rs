@@ -1,6 +1,8 @@
 //! What was acknowledged survives a power cut of the part that acknowledged it. What a power cut is says
 //! `portcullis_tests::faults::disk`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails here fails the test")]
+
 mod authz;
 mod control_plane;
 mod sled;

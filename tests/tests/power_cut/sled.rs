@@ -65,6 +65,7 @@ fn open(path: &Path) -> ::sled::Result<Db> {
 }
 
 fn write_for_ever(path: &Path, syncs: bool) {
+    let mut said = stdout();
     let db = open(path).unwrap();
     let data = File::open(path.join("db")).unwrap();
     // What sled has written without syncing it, and the names: only the rows are in question.
@@ -78,7 +79,7 @@ fn write_for_ever(path: &Path, syncs: bool) {
         if syncs {
             data.sync_data().unwrap();
         }
-        writeln!(stdout(), "\n{MARK}{row}").unwrap();
+        writeln!(said, "\n{MARK}{row}").unwrap();
     }
 }
 
