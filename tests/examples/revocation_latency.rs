@@ -28,7 +28,9 @@ type Simulated = watch::Receiver<(u64, Instant)>;
 #[tokio::main]
 async fn main() {
     let stack = Stack::builder().authz(REAL).start().await;
-    let real: Vec<_> = (0..REAL).map(|instance| Instance::at(stack.addresses().authz[instance], Duration::from_secs(5))).collect();
+    let real: Vec<_> = (0..REAL)
+        .map(|instance| Instance::at(stack.addresses().authz[instance], Duration::from_secs(5)))
+        .collect();
     let mut simulated = Vec::new();
     for number in 0..SIMULATED {
         simulated.push(simulate(format!("http://{}", stack.addresses().grpc), number).await);

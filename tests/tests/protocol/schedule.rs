@@ -9,6 +9,7 @@ use std::{env, thread};
 
 use portcullis_proto::ids::{ClientId, ProviderName, Sequence, ServerName, Subject};
 use portcullis_proto::revocation::Scope;
+use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{Access, Presented};
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
