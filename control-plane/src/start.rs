@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, SystemClock, Timestamp};
+use portcullis_proto::token::{Access, Token};
 use thiserror::Error;
 
 use crate::app::{App, Parts};
@@ -65,6 +66,9 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartErro
     }
     let has_grants = !store.grants(None, 1).await?.is_empty();
     let keys = open_keys(&config, random.as_ref(), has_grants)?;
+    let now = clock.now();
+    let mark = Token::<Access>::generate(random.as_ref()).id();
+    store.begin_work(mark, now, now.after(config.lifetimes.access_token)).await?;
     let http = Http::new().map_err(|error| StartError::Http(error.to_string()))?;
     let connect = |settings: &crate::provider::Settings| settings.connect(http.clone());
     let providers =

@@ -42,6 +42,7 @@ async fn main() {
 
     let (mut by_client, mut by_operator, mut barrier) = (Vec::new(), Vec::new(), Vec::new());
     let mut tokens = client.login("ada").await;
+    let before = stack.instances().await.head;
     for round in 1..=2 * ROUNDS as u64 {
         tokens = client.refresh(&tokens.refresh_token).await.tokens();
         for instance in &real {
@@ -65,7 +66,7 @@ async fn main() {
             last = last.max(instance.await.unwrap());
         }
         for instance in &mut simulated {
-            last = last.max(instance.wait_for(|(applied, _)| *applied >= round).await.unwrap().1);
+            last = last.max(instance.wait_for(|(applied, _)| *applied >= before + round).await.unwrap().1);
         }
         let series = if round % 2 == 0 { &mut by_client } else { &mut by_operator };
         series.push(last - acknowledged);
@@ -88,8 +89,7 @@ async fn simulate(control_plane: String, number: usize) -> Simulated {
     let say = async |message| {
         requests.send(v1::WatchRequest { message: Some(message) }).await.unwrap();
     };
-    say(Outgoing::Hello(v1::Hello { instance: format!("simulated-{number}"), position: None, heard: 0 }))
-        .await;
+    say(Outgoing::Hello(v1::Hello { instance: format!("simulated-{number}"), position: None })).await;
     let mut responses = client.watch(ReceiverStream::new(receiver)).await.unwrap().into_inner();
     let (publish, applied) = watch::channel((0, Instant::now()));
     tokio::spawn(async move {

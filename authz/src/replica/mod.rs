@@ -153,16 +153,11 @@ impl Replica {
         let known = Arc::new(Known { record: record.clone(), generation });
         self.hot.insert(record.token, known.clone());
         // Held until the record is in the queue: a sweep that begins meanwhile comes behind it.
-        let mut view = self.view_mut();
-        if view.learn(generation, &record) {
+        let view = self.view();
+        if view.may_keep(&record) {
             self.store.put(generation, record);
         }
         known
-    }
-
-    /// The last entry that was heard of.
-    fn heard(&self) -> Sequence {
-        self.view().head
     }
 
     fn position(&self) -> Option<Position> {
@@ -219,8 +214,11 @@ impl Replica {
         }
     }
 
+    /// Another stream begins. Records that were born after the position hang on a log that need not be the one which
+    /// comes now: a control plane may have been restored from a backup that has the position, and nothing after it.
     fn reconnect(&self) {
-        self.view_mut().freshness.reconnect();
+        self.view_mut().reconnect();
+        self.cool();
     }
 
     /// Has every record read from the store again: some may have been removed there.

@@ -47,8 +47,8 @@ impl Skew {
 impl fmt::Display for Skew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ahead(by) => write!(f, "{} s ahead of the control plane's", by.as_secs()),
-            Self::Behind(by) => write!(f, "{} s behind the control plane's", by.as_secs()),
+            Self::Ahead(by) => write!(f, "{:.0} s ahead of the control plane's", by.as_secs_f64()),
+            Self::Behind(by) => write!(f, "{:.0} s behind the control plane's", by.as_secs_f64()),
         }
     }
 }

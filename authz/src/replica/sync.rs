@@ -99,8 +99,7 @@ impl Sync {
         // A position in Hello counts as applied, so it must be durable first.
         let durable = self.replica.settled().await?;
         let position = self.replica.position().filter(|_| self.trusted).map(Into::into);
-        let heard = self.replica.heard().0;
-        let hello = Message::Hello(Hello { instance: self.instance.to_string(), position, heard });
+        let hello = Message::Hello(Hello { instance: self.instance.to_string(), position });
         let (requests, outgoing) = mpsc::channel(1);
         let speak = speak(hello, durable, self.epoch, requests);
         tokio::select! {

@@ -81,14 +81,16 @@ impl View {
         self.freshness.reconnect();
     }
 
-    /// Takes note of a record that was asked for in `generation`, and tells whether it may be kept on disk. Not where
-    /// it had expired before a sweep that has forgotten what it could hit; nor where it was born after the position,
-    /// since after a restart nobody would know that such entries had been heard of.
-    pub(super) fn learn(&mut self, generation: Generation, record: &TokenRecord) -> bool {
-        if generation == self.generation {
-            self.head = self.head.max(record.born);
-        }
+    /// Whether a record may be kept on disk. Not where it had expired before a sweep that has forgotten what could hit
+    /// it; nor where it was born after the position, which alone tells the control plane what this disk hangs on.
+    pub(super) fn may_keep(&self, record: &TokenRecord) -> bool {
         self.swept < record.expires_at && record.born <= self.applied()
+    }
+
+    /// Another stream begins: what the last one announced does not count there.
+    pub(super) fn reconnect(&mut self) {
+        self.head = self.applied();
+        self.freshness.reconnect();
     }
 
     /// Everything up to `position` is in force.
@@ -100,7 +102,7 @@ impl View {
 
     /// Takes in a heartbeat that was asked for at `asked`, and gives the skew there was before.
     pub(super) fn heartbeat(&mut self, head: Sequence, asked: Moment, skew: Option<Skew>) -> Option<Skew> {
-        self.head = self.head.max(head);
+        self.head = head.max(self.applied());
         self.freshness.heartbeat(head, self.applied(), asked);
         std::mem::replace(&mut self.skew, skew)
     }

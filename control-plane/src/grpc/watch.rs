@@ -44,7 +44,7 @@ pub async fn run(
     }
     let name = InstanceName::new(hello.instance);
     let mut head = app.store.head();
-    let mut position = begin(app, claimed, Sequence(hello.heard), queue).await?;
+    let mut position = begin(app, claimed, queue).await?;
     let membership = app.instances.join(name.clone(), acknowledged(claimed, position), app.now());
     tracing::info!(instance = %name, from = %position.sequence, "authz instance connected");
     send(queue, Outgoing::Catalog(catalog(app))).await?;
@@ -79,17 +79,10 @@ fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Where the instance goes on from: its own position where this log has had it, and all that it has heard of, else
-/// the log's base, after a fresh start.
-async fn begin(
-    app: &App,
-    claimed: Option<Position>,
-    heard: Sequence,
-    queue: &Queue,
-) -> Result<Position, Status> {
-    // A store that was restored may have forgotten entries that tokens were born after.
-    let is_ahead = heard > app.store.head().borrow().sequence;
-    if let Some(claimed) = claimed.filter(|_| !is_ahead) {
+/// Where the instance goes on from: its own position where this log has had it, else the log's base, after a
+/// fresh start.
+async fn begin(app: &App, claimed: Option<Position>, queue: &Queue) -> Result<Position, Status> {
+    if let Some(claimed) = claimed {
         let known = app.store.entries_after(&claimed, 1).await.map_err(|error| unavailable(&error))?;
         if known.is_some() {
             return Ok(claimed);

@@ -38,7 +38,7 @@ macro_rules! contract {
                 an_access_token_counts_until_it_expires;
             revocation: a_token_dies_alone, every_scope_ends_what_it_names_and_nothing_else,
                 what_is_granted_later_is_alive, what_is_dead_stays_dead_for_every_operation;
-            log: it_starts_empty, every_revocation_appends, it_can_be_followed_from_any_position,
+            log: it_starts_empty, every_revocation_appends, work_that_begins_makes_the_log_its_own, it_can_be_followed_from_any_position,
                 a_foreign_position_is_refused, an_entry_outlives_every_access_token,
                 the_head_moves_only_to_what_can_be_read;
             sweep: the_time_is_noted_to_the_minute, nothing_live_is_removed, what_has_expired_is_removed, room_is_made_in_the_quotas,

@@ -136,6 +136,19 @@ pub trait Store: Send + Sync + 'static {
     /// it is: whoever promises that something is dead because they found it dead must wait for this.
     async fn settled(&self) -> Result<(), StoreError>;
 
+    /// Notes that a process has begun to work with this store. Appends an entry for `mark`, a token that nobody
+    /// has, and takes it that access tokens may live until `access_until` which this store does not know of.
+    ///
+    /// A store may be a copy: restored from a backup while authz instances follow the log as it went on, and hold
+    /// tokens that the copy has never seen. The mark makes the copy's log another one than theirs, so that they
+    /// start over; where one had no more of the log than the copy has, entries last long enough for what it holds.
+    async fn begin_work(
+        &self,
+        mark: TokenId,
+        now: Timestamp,
+        access_until: Timestamp,
+    ) -> Result<Entry, StoreError>;
+
     /// The log's head, as it moves.
     fn head(&self) -> watch::Receiver<Position>;
 

@@ -62,7 +62,7 @@ fn a_revocation_that_is_not_everywhere_has_its_own_exit_code() {
     let home = Home::new();
     let serve = Serve::start(&home);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let hello = Message::Hello(v1::Hello { instance: "authz-1".into(), position: None, heard: 0 });
+    let hello = Message::Hello(v1::Hello { instance: "authz-1".into(), position: None });
     let hello = v1::WatchRequest { message: Some(hello) };
     let address = serve.grpc.clone();
     let stream = runtime.block_on(async {

@@ -38,14 +38,14 @@ impl Instance {
     }
 
     pub(crate) async fn hello(&self, name: &str, position: Option<v1::Position>) {
-        self.say(Outgoing::Hello(v1::Hello { instance: name.into(), position, heard: 0 })).await;
+        self.say(Outgoing::Hello(v1::Hello { instance: name.into(), position })).await;
     }
 
     pub(crate) async fn applied(&self, sequence: u64) {
         self.say(Outgoing::Applied(v1::Applied { sequence })).await;
     }
 
-    pub(crate) async fn say(&self, message: Outgoing) {
+    async fn say(&self, message: Outgoing) {
         // Where the stream has ended meanwhile, its end says why.
         let _ = in_time(self.requests.send(v1::WatchRequest { message: Some(message) })).await;
     }

@@ -4,7 +4,6 @@ use portcullis_proto::ids::Epoch;
 use portcullis_proto::revocation::Position;
 use portcullis_proto::v1;
 use portcullis_proto::v1::replica_client::ReplicaClient;
-use portcullis_proto::v1::watch_request::Message;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -81,24 +80,6 @@ async fn t32_a_position_that_this_log_never_had_means_start_over() {
         assert_eq!(instance.start_over().await, base);
         instance.catalog().await;
         assert_eq!(instance.entries().await.len(), 1);
-    }
-}
-
-/// The store was restored from a backup that has the position, and not what the instance has heard of since.
-#[tokio::test]
-async fn t32_a_log_that_ends_before_what_was_heard_of_it_means_start_over() {
-    let plane = Plane::with_a_token().await;
-    let base = plane.head();
-    plane.append("one").await;
-    let head = plane.head();
-    for (heard, is_known) in [(head.sequence.0, true), (head.sequence.0 + 1, false)] {
-        let mut instance = Instance::open(plane.replica().await).await;
-        let (name, position) = ("authz-1".to_owned(), Some(head.into()));
-        instance.say(Message::Hello(v1::Hello { instance: name, position, heard })).await;
-        if !is_known {
-            assert_eq!(instance.start_over().await, base);
-        }
-        instance.catalog().await;
     }
 }
 

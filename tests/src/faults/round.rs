@@ -12,17 +12,11 @@ use super::model::Kind;
 use super::schedule::{Planned, Step, schedule, timeline};
 use super::settle::settle;
 use super::wire::Condition;
-use super::{INSTANCES, LONGEST_DELAY, MAX_STALENESS, Suite};
+use super::{INSTANCES, Suite};
 use crate::stack::Part;
 
 /// Load goes on for so long at least.
 const LEAST: Duration = Duration::from_secs(3);
-/// For processes on a busy machine that come late to a heartbeat which lies there.
-const SLACK: Duration = Duration::from_millis(1500);
-/// How long authz listens to a silent stream. What was held up for less, by a wire or because the process itself
-/// was frozen, it takes for the present; so it may be as much older than `max_staleness`.
-const SILENCE: Duration = Duration::from_secs(5);
-
 /// What there was in a round.
 #[derive(Clone, Debug)]
 pub struct Round {
@@ -44,7 +38,6 @@ impl Suite {
         let before = self.figures();
         let mut faults = schedule(&mut self.dice.fork(), INSTANCES);
         faults.sort_by_key(|planned| planned.from);
-        self.site.model().promise(reach(&faults));
         let load = Load::start(&self.site, &mut self.dice);
         let began = Instant::now();
         for (at, step) in timeline(&faults) {
@@ -109,18 +102,6 @@ impl Suite {
             }
         }
     }
-}
-
-/// For how long after a durable revocation an instance may let its tokens pass in such a round.
-fn reach(faults: &[Planned]) -> Duration {
-    let late = |planned: &Planned| match planned.fault {
-        Fault::Freeze(_) | Fault::Wire(_, Condition::HalfOpen { .. }) => SILENCE,
-        Fault::Wire(_, Condition::Slow(_)) => LONGEST_DELAY,
-        Fault::Kill(_) | Fault::PowerCut(..) | Fault::Restart(_) | Fault::Clock(..) | Fault::Wire(..) => {
-            Duration::ZERO
-        }
-    };
-    MAX_STALENESS + SLACK + faults.iter().map(late).max().unwrap_or_default()
 }
 
 // === impl Round ===

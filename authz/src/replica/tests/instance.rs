@@ -9,6 +9,7 @@ use portcullis_proto::v1;
 use tempfile::TempDir;
 
 use super::super::step::{Step, step};
+use super::super::store::Sweep;
 use super::super::sweep;
 use super::*;
 use crate::testing::server;
@@ -92,6 +93,8 @@ impl Instance {
         let durable = *self.replica.settled().await.unwrap().borrow();
         let position = self.replica.position();
         assert_eq!(durable.map(|(_, sequence)| sequence), position.map(|position| position.sequence));
+        // A write that changes nothing, behind the records that are still to be written.
+        self.replica.store.sweep(Sweep::Entries, Timestamp::default(), None).await.unwrap();
         self.replica.reconnect();
         if !position.is_some_and(|position| log.has(position)) {
             self.start_over(log.base).await;

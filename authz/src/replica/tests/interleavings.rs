@@ -139,7 +139,7 @@ async fn run(sweep_at: SweepAt, kinds: &[Kind]) -> Seen {
                 placement.pass(step, &world);
                 match event {
                     Some(Event::Restart) => placement.restart(),
-                    Some(Event::Sweep) => placement.swept(),
+                    Some(Event::Sweep | Event::Reconnect | Event::StartOver) => placement.swept(),
                     _ => {}
                 }
             }

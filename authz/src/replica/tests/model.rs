@@ -94,6 +94,8 @@ struct Plane {
     alive: BTreeSet<usize>,
     /// The tokens that are or were there.
     issued: BTreeSet<usize>,
+    /// Until when a token may live of which it knows nothing.
+    access_until: Timestamp,
 }
 
 /// A question whose answer is under way: what was there when it was read.
@@ -109,6 +111,8 @@ struct World {
     backup: Plane,
     /// How many logs there have been.
     epochs: u64,
+    /// How many processes have worked with one.
+    starts: u64,
     /// Every token that was ever issued, by any control plane.
     tokens: Vec<TokenRecord>,
     flights: Vec<Flight>,
@@ -172,6 +176,7 @@ fn pick(draw: usize, of: usize) -> Option<usize> {
 
 impl Plane {
     fn new(epoch: u64) -> Self {
-        Self { log: Log::new(epoch), alive: BTreeSet::new(), issued: BTreeSet::new() }
+        let access_until = Timestamp::default();
+        Self { log: Log::new(epoch), alive: BTreeSet::new(), issued: BTreeSet::new(), access_until }
     }
 }

@@ -1,9 +1,9 @@
 //! The revocation log.
 
 use portcullis_proto::ids::{ClientId, Epoch, GrantId, Sequence};
-use portcullis_proto::revocation::{Position, Scope};
+use portcullis_proto::revocation::{Entry, Position, Scope};
 
-use super::fixtures::{ACCESS, MANY, at, parallel, redeemed};
+use super::fixtures::{ACCESS, MANY, at, parallel, redeemed, token_id};
 use crate::store::Store;
 
 fn scope(number: usize) -> Scope {
@@ -25,6 +25,19 @@ pub(crate) async fn every_revocation_appends(store: &dyn Store) {
     }
     let entries = store.entries_after(&start, MANY).await.unwrap().unwrap();
     assert_eq!(entries.len(), 3);
+}
+
+pub(crate) async fn work_that_begins_makes_the_log_its_own(store: &dyn Store) {
+    let head = *store.head().borrow();
+    let (one, another) = (token_id("mark"), token_id("another mark"));
+    let entry = store.begin_work(one, at(5), at(ACCESS)).await.unwrap();
+    assert_eq!((entry.sequence, entry.at, &entry.scope), (Sequence(1), at(5), &Scope::Token(one)));
+    let in_a_copy = Entry { scope: Scope::Token(another), ..entry.clone() };
+    assert_ne!(head.after(&entry), head.after(&in_a_copy));
+    assert_eq!(*store.head().borrow(), head.after(&entry).unwrap());
+    // Tokens that only the original knows are hit by what is revoked from now on.
+    let entry = store.revoke(scope(0), at(6)).await.unwrap();
+    assert_eq!(entry.forget_at, at(ACCESS));
 }
 
 pub(crate) async fn it_can_be_followed_from_any_position(store: &dyn Store) {

@@ -35,6 +35,7 @@ use tokio::sync::watch;
 use self::committer::{Committer, MakeDurable};
 use self::keys::{Key, Meta};
 use self::rows::{Read, backend};
+use self::tx::Tx;
 use super::lease::{Lease, Leasing};
 use super::{Begun, Granted, Issue, Redeemed, Registered, Rotated, Store, StoreError};
 use crate::oauth::client::Client;
@@ -193,6 +194,19 @@ impl Store for SledStore {
     async fn settled(&self) -> Result<(), StoreError> {
         // Its turn comes behind all that was written before.
         self.committer.submit(|_| Ok(())).await
+    }
+
+    async fn begin_work(
+        &self,
+        mark: TokenId,
+        now: Timestamp,
+        access_until: Timestamp,
+    ) -> Result<Entry, StoreError> {
+        let begin = move |tx: &mut Tx<'_>| {
+            log::issued(tx, access_until)?;
+            log::append(tx, Scope::Token(mark), now)
+        };
+        self.committer.submit(begin).await
     }
 
     fn head(&self) -> watch::Receiver<Position> {

@@ -90,11 +90,6 @@ impl Model {
         Self { promises, start: now, clients, sessions, wide, next: 0, verdicts }
     }
 
-    /// From now on, an instance that is cut off has so long.
-    pub(super) fn promise(&mut self, reach: Duration) {
-        self.promises.reach = reach;
-    }
-
     // --- registrations and logins ---
 
     /// A registration was acknowledged.

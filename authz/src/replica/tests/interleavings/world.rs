@@ -88,7 +88,7 @@ impl Placement {
         }
     }
 
-    /// A sweep has every record read from the disk again.
+    /// A sweep, and a new stream, have every record read from the disk again.
     pub(super) fn swept(&mut self) {
         self.old.swept();
         self.twin.swept();

@@ -15,6 +15,7 @@ impl World {
             plane: Plane::new(1),
             backup: Plane::new(1),
             epochs: 1,
+            starts: 0,
             tokens: Vec::new(),
             flights: Vec::new(),
             connected: false,
@@ -76,9 +77,15 @@ impl World {
                 let now = self.now();
                 self.plane.log.forget(now);
             }
-            Op::Backup => self.backup = self.plane.clone(),
+            Op::Backup => {
+                self.backup = self.plane.clone();
+                self.begin_work();
+                self.connected = false;
+            }
             Op::Restore => {
                 self.plane = self.backup.clone();
+                self.begin_work();
+                self.flights.clear(); // their connection ended with the process before
                 self.buried.retain(|token| !self.plane.alive.contains(token));
                 self.connected = false;
             }
@@ -90,6 +97,17 @@ impl World {
             }
         }
         self
+    }
+
+    /// A process begins to work with the log: with an entry of its own, and knowing that there may be tokens which it
+    /// does not know.
+    fn begin_work(&mut self) {
+        let mut id = [255; 32];
+        self.starts += 1;
+        id[..8].copy_from_slice(&self.starts.to_be_bytes());
+        self.plane.access_until = self.plane.access_until.max(at(self.seconds + LIFETIME));
+        let scope = Scope::Token(TokenId::from_slice(&id).unwrap());
+        self.plane.log.append(scope, self.now(), self.plane.access_until);
     }
 
     fn issue(&mut self, owner: u8) {
@@ -117,7 +135,8 @@ impl World {
         let Some(of) = pick(of, self.tokens.len()) else { return };
         let scope = Scope::hitting(&self.tokens[of])[usize::from(kind)].clone();
         let expiry = |token: &usize| self.tokens[*token].expires_at;
-        let forget_at = self.plane.issued.iter().map(expiry).max().unwrap_or_default().max(self.now());
+        let forget_at = self.plane.issued.iter().map(expiry).max().unwrap_or_default();
+        let forget_at = forget_at.max(self.plane.access_until).max(self.now());
         let entry = self.plane.log.append(scope, self.now(), forget_at);
         self.plane.alive.retain(|token| !hits(&entry, &self.tokens[*token]));
     }
