@@ -213,7 +213,8 @@ impl Committer {
     fn write(&self, batch: &mut Batch) -> Result<(), CommitError> {
         self.log.apply_batch(std::mem::take(&mut batch.log))?;
         let mut records = sled::Batch::default();
-        let mut count = self.count.load(Ordering::Relaxed);
+        let before = self.count.load(Ordering::Relaxed);
+        let mut count = before;
         for (id, value) in batch.records.drain() {
             let known = self.records.contains_key(id.as_bytes())?;
             match value {
@@ -227,6 +228,9 @@ impl Committer {
                     count -= usize::from(known);
                 }
             }
+        }
+        if count != before {
+            records.insert(layout::COUNT_KEY, &layout::encode_count(count));
         }
         self.records.apply_batch(records)?;
         self.count.store(count, Ordering::Relaxed);

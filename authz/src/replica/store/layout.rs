@@ -4,11 +4,12 @@
 //! |---|---|---|
 //! | (default) | `format` | [`FORMAT`] |
 //! | `records` | token id | generation, expiry, `TokenRecord` message |
+//! | `records` | `count` | how many records there are |
 //! | `log` | `entry/` generation sequence | `Entry` message |
 //! | `log` | `position` | generation, `Position` message |
 //!
-//! Numbers are 8 bytes, big-endian. Entries and position are in one tree because sled makes a batch
-//! atomic within a tree only.
+//! Numbers are 8 bytes, big-endian. Entries and position are in one tree, and so are records and their count, because
+//! sled makes a batch atomic within a tree only.
 
 use portcullis_proto::ids::TokenId;
 use portcullis_proto::random::{self, Random};
@@ -19,9 +20,10 @@ use portcullis_proto::v1;
 use prost::Message;
 
 /// Changes whenever this page does.
-pub(super) const FORMAT: &[u8] = b"1";
+pub(super) const FORMAT: &[u8] = b"2";
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const POSITION_KEY: &[u8] = b"position";
+pub(super) const COUNT_KEY: &[u8] = b"count";
 pub(super) const ENTRY_PREFIX: &[u8] = b"entry/";
 
 /// One life of the replica, from one `StartOver` to the next; drawn at random. What belongs to another
@@ -46,6 +48,16 @@ impl Generation {
         let (generation, rest) = bytes.split_first_chunk()?;
         Some((Self(u64::from_be_bytes(*generation)), rest))
     }
+}
+
+/// The value of the count.
+pub(super) fn encode_count(count: usize) -> [u8; 8] {
+    (count as u64).to_be_bytes()
+}
+
+/// What [`encode_count`] has made.
+pub(super) fn decode_count(value: &[u8]) -> Option<usize> {
+    usize::try_from(u64::from_be_bytes(value.try_into().ok()?)).ok()
 }
 
 /// The value of a record.

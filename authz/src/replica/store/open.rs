@@ -76,6 +76,8 @@ struct Database {
     db: sled::Db,
     records: sled::Tree,
     log: sled::Tree,
+    /// How many records there are.
+    count: usize,
     loaded: Loaded,
 }
 
@@ -86,7 +88,7 @@ impl Store {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
         let lock = Arc::new(lock(path)?);
         let directory = path.join("sled");
-        let Database { db, records, log, loaded } = match open_database(&directory, max_records) {
+        let Database { db, records, log, count, loaded } = match open_database(&directory, max_records) {
             Err(Failure::Unreadable(reason)) => {
                 warn!(store = %path.display(), reason, "the store cannot be read: starting over");
                 fs::remove_dir_all(&directory).map_err(at(&directory))?;
@@ -101,7 +103,7 @@ impl Store {
         let (commands, queue) = mpsc::channel(committer::QUEUE);
         let (durable, watch_durable) =
             watch::channel(loaded.position.map(|(generation, position)| (generation, position.sequence)));
-        let count = Arc::new(AtomicUsize::new(records.len()));
+        let count = Arc::new(AtomicUsize::new(count));
         let full = Arc::new(Notify::new());
         let failed = CancellationToken::new();
         let committer = Committer {
@@ -170,8 +172,13 @@ fn try_open(directory: &Path, max_records: usize) -> Result<Database, Failure> {
     }
     let records = db.open_tree("records")?;
     let log = db.open_tree("log")?;
+    // Not counted anew: that would read all of them.
+    let count = match records.get(layout::COUNT_KEY)? {
+        Some(count) => layout::decode_count(&count).ok_or_else(|| unreadable("its count does not decode"))?,
+        None => 0,
+    };
     let loaded = load(&log)?;
-    Ok(Database { db, records, log, loaded })
+    Ok(Database { db, records, log, count, loaded })
 }
 
 fn load(log: &sled::Tree) -> Result<Loaded, Failure> {

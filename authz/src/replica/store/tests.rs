@@ -123,7 +123,7 @@ async fn t34_a_damaged_store_starts_over() {
         },
         &|sled: &Path| {
             let db = database(sled);
-            db.insert(layout::FORMAT_KEY, b"2").unwrap();
+            db.insert(layout::FORMAT_KEY, b"another").unwrap();
             db.flush().unwrap();
         },
         &|sled: &Path| {
@@ -247,4 +247,7 @@ async fn a_full_store_refuses_new_records_until_there_is_room() {
     settle(&store).await;
     assert!(store.get(&numbered(3, 0).token).unwrap().is_some());
     assert_eq!(store.len(), 2);
+    store.close().await;
+    drop(store);
+    assert_eq!(Store::open(directory.path(), 2).unwrap().0.len(), 2);
 }
