@@ -6,25 +6,20 @@
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a measurement, run by hand")]
 
+mod rows;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis_control_plane::oauth::client::{Client, ClientAuth};
-use portcullis_control_plane::oauth::code::Code;
-use portcullis_control_plane::oauth::grant::{AccessToken, Grant, Upstream};
-use portcullis_control_plane::oauth::pkce::CodeChallenge;
-use portcullis_control_plane::oauth::redirect_uri::{RedirectTarget, RedirectUri};
-use portcullis_control_plane::oauth::refresh::{RefreshToken, Stage};
-use portcullis_control_plane::oauth::renewal::Renewal;
-use portcullis_control_plane::oauth::scope::Scopes;
 use portcullis_control_plane::store::sled::SledStore;
-use portcullis_control_plane::store::{Granted, Issue, Redeemed, Rotated, Store};
-use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerName, Subject, TokenId};
+use portcullis_control_plane::store::{Granted, Redeemed, Rotated, Store};
 use portcullis_proto::random::{self, SystemRandom};
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
+
+use rows::{client, code, grant, issue, token};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const OPERATIONS: usize = 20_000;
@@ -65,7 +60,7 @@ fn bare_sled(path: &Path, writers: usize, operations: usize) -> f64 {
 
 /// Grants, redemptions and rotations a second.
 async fn measure(store: Arc<SledStore>, writers: usize, operations: usize) -> [f64; 3] {
-    store.register(client(), 1).await.expect("a client");
+    store.register(client(NOW), 1).await.expect("a client");
     [
         rate(&store, writers, operations, keep_grant).await,
         rate(&store, writers, operations, redeem).await,
@@ -74,19 +69,20 @@ async fn measure(store: Arc<SledStore>, writers: usize, operations: usize) -> [f
 }
 
 async fn keep_grant(store: Arc<SledStore>, id: String) {
-    let grant = grant(&id);
+    let grant = grant(&id, NOW);
     let code = code(&grant);
     assert_eq!(store.grant(grant, token(&id, 1), code).await.expect("a grant"), Granted::Done);
 }
 
 async fn redeem(store: Arc<SledStore>, id: String) {
-    let redeemed = store.redeem(&token(&id, 1), issue(&id, 2, None), NOW).await;
+    let redeemed = store.redeem(&token(&id, 1), issue(&id, 2, None, NOW), NOW).await;
     assert_eq!(redeemed.expect("a redemption"), Redeemed::Issued);
 }
 
 async fn rotate(store: Arc<SledStore>, id: String) {
     let (old, answer) = (token(&id, 3), Sealed::from_bytes([9; 200]));
-    let rotated = store.rotate(&old, issue(&id, 4, Some(old)), answer, Duration::from_secs(30), NOW).await;
+    let rotated =
+        store.rotate(&old, issue(&id, 4, Some(old), NOW), answer, Duration::from_secs(30), NOW).await;
     assert_eq!(rotated.expect("a rotation"), Rotated::Issued);
 }
 
@@ -121,89 +117,4 @@ where
 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
 fn per_second(operations: usize, began: Instant) -> f64 {
     operations as f64 / began.elapsed().as_secs_f64()
-}
-
-fn redirect() -> RedirectUri {
-    RedirectUri::parse("http://127.0.0.1:33418/callback", &[]).expect("a redirect URI")
-}
-
-fn scopes() -> Scopes {
-    Scopes::parse("openid email offline_access").expect("scopes")
-}
-
-fn client() -> Client {
-    Client {
-        id: ClientId::new("client"),
-        name: Some("A client".into()),
-        uri: None,
-        auth: ClientAuth::None,
-        redirect_uris: vec![redirect()],
-        created_at: NOW,
-        unused_until: Some(NOW.after(Duration::from_hours(1))),
-    }
-}
-
-fn grant(id: &str) -> Grant {
-    Grant {
-        id: GrantId::new(id),
-        client: ClientId::new("client"),
-        server: ServerName::new("server"),
-        provider: ProviderName::new("provider"),
-        subject: Subject::new("248289761001"),
-        email: Some("user@example.com".into()),
-        scopes: scopes(),
-        created_at: NOW,
-        expires_at: NOW.after(Duration::from_mins(1)),
-        born: Sequence(0),
-        master_key: "2026-01".into(),
-        data_key: Sealed::from_bytes([1; 60]),
-        upstream: Upstream {
-            credential: Sealed::from_bytes([200; 1_000]),
-            credential_expires_at: Some(NOW.after(Duration::from_hours(1))),
-            refresh_token: Some(Sealed::from_bytes([201; 200])),
-            version: 0,
-            renewal: Renewal::default(),
-        },
-    }
-}
-
-fn code(grant: &Grant) -> Code {
-    Code {
-        grant: grant.id.clone(),
-        client: grant.client.clone(),
-        redirect: RedirectTarget::only(&[redirect()], &[]).expect("one redirect URI"),
-        server: grant.server.clone(),
-        challenge: CodeChallenge::of("verifier"),
-        expires_at: grant.expires_at,
-        used: false,
-    }
-}
-
-/// The grant's token of some kind.
-fn token(grant: &str, kind: u8) -> TokenId {
-    let mut id = [kind; 32];
-    let digits = grant.as_bytes();
-    id[..digits.len().min(31)].copy_from_slice(&digits[..digits.len().min(31)]);
-    id.reverse();
-    TokenId::from_slice(&id).expect("32 bytes")
-}
-
-/// An access token of the kind `kind`, and a refresh token of the next.
-fn issue(grant: &str, kind: u8, predecessor: Option<TokenId>) -> Issue {
-    let access = AccessToken {
-        grant: GrantId::new(grant),
-        scopes: scopes(),
-        issued_at: NOW,
-        expires_at: NOW.after(Duration::from_hours(1)),
-        born: Sequence(0),
-        wrapped_key: Sealed::from_bytes([2; 60]),
-    };
-    let refresh = RefreshToken {
-        grant: GrantId::new(grant),
-        scopes: scopes(),
-        expires_at: NOW.after(Duration::from_hours(30 * 24)),
-        predecessor,
-        stage: Stage::Current,
-    };
-    Issue { access: (token(grant, kind), access), refresh: (token(grant, kind + 1), refresh) }
 }
