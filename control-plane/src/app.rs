@@ -85,6 +85,11 @@ impl App {
         self.clock.now()
     }
 
+    /// The present moment, for decisions that cannot be taken back.
+    pub fn believed_now(&self) -> Timestamp {
+        self.clock.believed()
+    }
+
     /// A configured server with its provider; `None` where either has been taken out of the configuration
     /// since a grant was made.
     pub fn server(&self, name: &ServerName) -> Option<(&Server, &Arc<dyn Provider>)> {

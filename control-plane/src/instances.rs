@@ -1,6 +1,6 @@
 //! The authz instances that are connected, and how far each has applied the revocation log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use portcullis_proto::ids::{InstanceName, Sequence};
 use portcullis_proto::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// Instances that are remembered after they have gone, at most.
+const MAX_DEPARTED: usize = 10_000;
 
 /// All instances with an open Watch stream.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Instances {
 struct Connected {
     next: u64,
     by_stream: BTreeMap<u64, Instance>,
+    /// Those whose last stream has ended, and until when they may still decide by what they had heard.
+    departed: BTreeMap<InstanceName, Instant>,
 }
 
 /// One of them.
@@ -31,6 +36,8 @@ pub struct Instance {
     pub applied: Sequence,
     /// When its stream was opened.
     pub connected_at: Timestamp,
+    /// How long it may go on deciding without word from here.
+    pub lingers: Duration,
 }
 
 /// An open stream. The instance is forgotten when this is dropped.
@@ -40,9 +47,9 @@ pub struct Membership<'a> {
     stream: u64,
 }
 
-/// Who was connected at some moment.
+/// Who may have been deciding at some moment.
 #[derive(Clone, Debug)]
-pub struct Audience(BTreeMap<u64, InstanceName>);
+pub struct Audience(BTreeSet<InstanceName>);
 
 /// How far a revocation has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +71,20 @@ impl Default for Instances {
 }
 
 impl Instances {
-    /// Adds an instance that has applied everything up to `applied`.
-    pub fn join(&self, name: InstanceName, applied: Sequence, now: Timestamp) -> Membership<'_> {
+    /// Adds an instance that has applied everything up to `applied`. For `lingers` after its stream has ended it may
+    /// go on deciding.
+    pub fn join(
+        &self,
+        name: InstanceName,
+        applied: Sequence,
+        lingers: Duration,
+        now: Timestamp,
+    ) -> Membership<'_> {
         let mut connected = self.lock();
         let stream = connected.next;
         connected.next += 1;
-        connected.by_stream.insert(stream, Instance { name, applied, connected_at: now });
+        connected.departed.remove(&name);
+        connected.by_stream.insert(stream, Instance { name, applied, connected_at: now, lingers });
         Membership { instances: self, stream }
     }
 
@@ -78,14 +93,18 @@ impl Instances {
         self.lock().by_stream.values().cloned().collect()
     }
 
-    /// Who is connected, to be asked for before a revocation is appended.
+    /// Who is connected, or was a short while ago and may still decide; to be asked for before a revocation is
+    /// appended.
     pub fn audience(&self) -> Audience {
-        let named = |(&stream, instance): (&u64, &Instance)| (stream, instance.name.clone());
-        Audience(self.lock().by_stream.iter().map(named).collect())
+        let mut connected = self.lock();
+        let now = Instant::now();
+        connected.departed.retain(|_, until| now < *until);
+        let names = connected.by_stream.values().map(|instance| &instance.name);
+        Audience(names.chain(connected.departed.keys()).cloned().collect())
     }
 
     /// Waits until everyone in the audience, and everyone who has connected since, has applied `entry`, or the
-    /// time is up. One that disconnects meanwhile lags: it may still be answering from what it knows.
+    /// time is up. One that is not connected lags: it may still be answering from what it knows.
     pub async fn reached(&self, entry: Sequence, audience: Audience, patience: Duration) -> Reached {
         let began = Instant::now();
         let mut changed = self.changed.subscribe();
@@ -93,14 +112,12 @@ impl Instances {
         expected.extend(self.audience().0);
         let lagging = || {
             let connected = self.lock();
-            let has_applied = |stream: &u64| {
-                connected.by_stream.get(stream).is_some_and(|instance| instance.applied >= entry)
+            let has_applied = |name: &InstanceName| {
+                let mut own =
+                    connected.by_stream.values().filter(|instance| instance.name == *name).peekable();
+                own.peek().is_some() && own.all(|instance| instance.applied >= entry)
             };
-            expected
-                .iter()
-                .filter(|(stream, _)| !has_applied(stream))
-                .map(|(_, name)| name.clone())
-                .collect::<Vec<_>>()
+            expected.iter().filter(|name| !has_applied(name)).cloned().collect::<Vec<_>>()
         };
         let all = async {
             while !lagging().is_empty() {
@@ -135,7 +152,14 @@ impl Membership<'_> {
 
 impl Drop for Membership<'_> {
     fn drop(&mut self) {
-        self.instances.lock().by_stream.remove(&self.stream);
+        let mut connected = self.instances.lock();
+        if let Some(Instance { name, lingers, .. }) = connected.by_stream.remove(&self.stream)
+            && connected.by_stream.values().all(|instance| instance.name != name)
+            && (connected.departed.contains_key(&name) || connected.departed.len() < MAX_DEPARTED)
+        {
+            connected.departed.insert(name, Instant::now() + lingers);
+        }
+        drop(connected);
         self.instances.changed.send_replace(());
     }
 }
@@ -144,6 +168,8 @@ impl Drop for Membership<'_> {
 mod tests {
     use super::*;
 
+    const LINGERS: Duration = Duration::from_mins(1);
+
     fn name(text: &str) -> InstanceName {
         InstanceName::new(text)
     }
@@ -151,8 +177,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_revocation_has_reached_all_when_all_have_applied_it() {
         let instances = Instances::default();
-        let one = instances.join(name("one"), Sequence(4), Timestamp::default());
-        let two = instances.join(name("two"), Sequence(5), Timestamp::default());
+        let one = instances.join(name("one"), Sequence(4), LINGERS, Timestamp::default());
+        let two = instances.join(name("two"), Sequence(5), LINGERS, Timestamp::default());
         let (reached, ()) = tokio::join!(
             instances.reached(Sequence(5), instances.audience(), Duration::from_secs(2)),
             async {
@@ -169,13 +195,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_lags_or_disconnects_is_named() {
         let instances = Instances::default();
-        let _slow = instances.join(name("slow"), Sequence(4), Timestamp::default());
-        let gone = instances.join(name("gone"), Sequence(4), Timestamp::default());
+        let _slow = instances.join(name("slow"), Sequence(4), LINGERS, Timestamp::default());
+        let gone = instances.join(name("gone"), Sequence(4), LINGERS, Timestamp::default());
         let audience = instances.audience();
         drop(gone);
         let reached = instances.reached(Sequence(5), audience, Duration::from_secs(2)).await;
-        assert_eq!((reached.applied, reached.lagging), (0, vec![name("slow"), name("gone")]));
+        assert_eq!((reached.applied, reached.lagging), (0, vec![name("gone"), name("slow")]));
         assert_eq!(reached.elapsed, Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t20_whoever_has_left_lags_until_it_is_back_or_cannot_decide_any_more() {
+        let instances = Instances::default();
+        let lagging = async || {
+            let audience = instances.audience();
+            instances.reached(Sequence(5), audience, Duration::from_secs(1)).await.lagging
+        };
+        drop(instances.join(name("back"), Sequence(4), LINGERS, Timestamp::default()));
+        drop(instances.join(name("gone"), Sequence(4), LINGERS, Timestamp::default()));
+        assert_eq!(lagging().await, [name("back"), name("gone")]);
+        let back = instances.join(name("back"), Sequence(5), LINGERS, Timestamp::default());
+        assert_eq!(lagging().await, [name("gone")]);
+        tokio::time::advance(LINGERS).await;
+        assert!(lagging().await.is_empty());
+        // An old stream of an instance that is back is no reason to name it for good.
+        let ghost = instances.join(name("back"), Sequence(4), LINGERS, Timestamp::default());
+        assert_eq!(lagging().await, [name("back")]);
+        drop(ghost);
+        assert!(lagging().await.is_empty());
+        drop(back);
+        assert_eq!(lagging().await, [name("back")]);
     }
 
     #[tokio::test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use portcullis_proto::belief::DoubtedClock;
 use portcullis_proto::random::{Random, SystemRandom};
-use portcullis_proto::time::{Clock, SystemClock, Timestamp};
+use portcullis_proto::time::{Clock, Timestamp};
 use portcullis_proto::token::{Access, Token};
 use thiserror::Error;
 
@@ -58,7 +59,7 @@ pub enum Clocks {
 /// Opens store and keys, and makes the providers; none of these is asked anything yet.
 pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartError> {
     let random = Arc::new(SystemRandom);
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(DoubtedClock::default());
     let StoreConfig::Sled { path } = &config.store;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(path, random.as_ref())?);
     if clocks == Clocks::MustAdvance {

@@ -12,6 +12,8 @@ use crate::store::StoreError;
 
 /// How often rows are removed that can mean nothing any more.
 const EVERY: Duration = Duration::from_secs(5);
+/// How often, while there are more than go at a time.
+const SOON: Duration = Duration::from_millis(100);
 /// How many of them at a time.
 const BATCH: usize = 5_000;
 
@@ -28,7 +30,12 @@ pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreErr
         }
         match app.store.sweep(believed(&mut belief, app.now()), BATCH).await {
             Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "swept"),
+            Ok(rows) => {
+                tracing::debug!(rows, "swept");
+                if rows >= BATCH {
+                    every.reset_after(SOON); // there is more
+                }
+            }
             Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => tracing::error!(%error, "sweeping failed"),
         }

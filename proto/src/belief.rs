@@ -5,9 +5,10 @@
 //! lasted. Nobody can tell it from the time that passed while no process ran: then, too, what has expired
 //! meanwhile is kept a little longer.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::time::Timestamp;
+use crate::time::{Clock, SystemClock, Timestamp};
 
 /// How much further the clock may have come than the time that has passed.
 const TOLERANCE: Duration = Duration::from_mins(1);
@@ -23,6 +24,29 @@ pub struct Belief {
     at: Instant,
     /// Since when the clock on the wall is not believed.
     doubted_since: Option<Instant>,
+}
+
+/// The machine's clock, with its jumps ahead doubted.
+#[derive(Debug)]
+pub struct DoubtedClock(Mutex<Belief>);
+
+// === impl DoubtedClock ===
+
+impl Default for DoubtedClock {
+    fn default() -> Self {
+        Self(Mutex::new(Belief::new(SystemClock.now(), Instant::now())))
+    }
+}
+
+impl Clock for DoubtedClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn believed(&self) -> Timestamp {
+        let mut belief = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        belief.update(SystemClock.now(), Instant::now())
+    }
 }
 
 // === impl Belief ===

@@ -129,10 +129,10 @@ impl fmt::Debug for TokenId {
 // === impl Sequence ===
 
 impl Sequence {
-    /// The number of the entry after this one.
+    /// The number of the entry after this one. The last number has none: it is its own, and no entry follows it.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -15,6 +15,12 @@ pub struct Timestamp(u64);
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// The present moment, for decisions that cannot be taken back. A clock that can jump ahead is behind
+    /// [`now`](Self::now) for a while after it has, so that nothing ends which is alive when it is put right.
+    fn believed(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The machine's clock.

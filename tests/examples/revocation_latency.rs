@@ -89,7 +89,12 @@ async fn simulate(control_plane: String, number: usize) -> Simulated {
     let say = async |message| {
         requests.send(v1::WatchRequest { message: Some(message) }).await.unwrap();
     };
-    say(Outgoing::Hello(v1::Hello { instance: format!("simulated-{number}"), position: None })).await;
+    say(Outgoing::Hello(v1::Hello {
+        instance: format!("simulated-{number}"),
+        position: None,
+        max_staleness_ms: 60_000,
+    }))
+    .await;
     let mut responses = client.watch(ReceiverStream::new(receiver)).await.unwrap().into_inner();
     let (publish, applied) = watch::channel((0, Instant::now()));
     tokio::spawn(async move {

@@ -35,6 +35,9 @@ use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
 use view::View;
 
+/// How far a clock may be set back behind the last sweep without more ado.
+const SET_BACK: Duration = Duration::from_mins(1);
+
 /// Records that are kept decoded, in front of the store.
 const HOT_RECORDS: u64 = 16_384;
 
@@ -158,6 +161,11 @@ impl Replica {
             self.store.put(generation, record);
         }
         known
+    }
+
+    /// Whether a sweep went by a time that is well after `now`.
+    fn swept_ahead_of(&self, now: Timestamp) -> bool {
+        self.view().swept.since(now) > SET_BACK
     }
 
     fn position(&self) -> Option<Position> {

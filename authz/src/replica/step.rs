@@ -53,6 +53,10 @@ pub(super) enum ProtocolError {
         /// The one that came.
         got: Sequence,
     },
+    /// Records and revocations were removed by a clock that has been set back since: what is left of them cannot be
+    /// relied upon.
+    #[error("the clock has been set back behind the last sweep")]
+    ClockWentBack,
     /// The heartbeat answers a probe that is still to be made.
     #[error("a heartbeat that nobody has asked for")]
     UnaskedHeartbeat,

@@ -21,8 +21,12 @@ const STEP_PAUSE: Duration = Duration::from_millis(20);
 pub async fn run(replica: Arc<Replica>, clock: Arc<dyn Clock>) -> StoreError {
     let mut belief = Belief::new(clock.now(), Instant::now().into_std());
     loop {
-        let cutoff = belief.update(clock.now(), Instant::now().into_std());
-        if let Err(error) = pass(&replica, cutoff).await {
+        let now = clock.now();
+        let cutoff = belief.update(now, Instant::now().into_std());
+        // Only by a time that the control plane has agreed with: after a start, this machine's clock may be anywhere.
+        if replica.ready(now).is_ok()
+            && let Err(error) = pass(&replica, cutoff).await
+        {
             return error;
         }
         sleep(PASS_PAUSE).await;
@@ -61,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::replica::store::Store;
-    use crate::testing::record;
+    use crate::testing::{record, server};
 
     /// A replica with a token that was revoked, and its tombstone; both are of use until 3601 s.
     async fn replica(directory: &TempDir) -> Replica {
@@ -107,6 +111,22 @@ mod tests {
         assert_eq!(replica.figures(Timestamp::default()).tombstones, 0);
         let known = replica.resident(record().token).unwrap();
         assert!(known.is_none(), "{:?}", known.map(|known| TokenRecord::clone(&known.record)));
+    }
+
+    /// Until it has started over it answers 503 for what the sweep could have touched: that must not last for as long as the
+    /// clock was ahead.
+    #[tokio::test]
+    async fn t34_a_sweep_by_a_clock_that_was_ahead_is_noticed_and_starting_over_heals() {
+        let directory = TempDir::new().unwrap();
+        let replica = replica(&directory).await;
+        let (now, year) = (record().issued_at, Duration::from_hours(365 * 24));
+        assert!(!replica.swept_ahead_of(now));
+        pass(&replica, now.after(year)).await.unwrap();
+        assert!(replica.swept_ahead_of(now));
+        replica.start_over(Position::start(Epoch([1; 16])), &SystemRandom).await.unwrap();
+        assert!(!replica.swept_ahead_of(now));
+        let known = replica.learn(replica.generation(), TokenRecord { born: Sequence(0), ..record() });
+        assert!(replica.judge(&server(), &known, now).is_ok());
     }
 
     /// The entries came behind the control plane's "start over", the sweep had begun before it.

@@ -99,7 +99,11 @@ impl Sync {
         // A position in Hello counts as applied, so it must be durable first.
         let durable = self.replica.settled().await?;
         let position = self.replica.position().filter(|_| self.trusted).map(Into::into);
-        let hello = Message::Hello(Hello { instance: self.instance.to_string(), position });
+        let hello = Message::Hello(Hello {
+            instance: self.instance.to_string(),
+            position,
+            max_staleness_ms: u64::try_from(self.replica.max_staleness.as_millis()).unwrap_or(u64::MAX),
+        });
         let (requests, outgoing) = mpsc::channel(1);
         let speak = speak(hello, durable, self.epoch, requests);
         tokio::select! {
@@ -142,8 +146,12 @@ impl Sync {
         let asked = self.epoch.checked_add(heartbeat.probe_at).filter(|asked| *asked <= instant);
         let asked = asked.ok_or(ProtocolError::UnaskedHeartbeat)?;
         let asked = Moment { instant: asked, wall: wall.before(instant.duration_since(asked)) };
-        self.replica.heartbeat(heartbeat.head, asked, skew(asked.wall, heartbeat.now, wall));
-        Ok(())
+        let skew = skew(asked.wall, heartbeat.now, wall);
+        self.replica.heartbeat(heartbeat.head, asked, skew);
+        match skew {
+            None if self.replica.swept_ahead_of(wall) => Err(ProtocolError::ClockWentBack),
+            None | Some(_) => Ok(()),
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl View {
     /// Forgets what is revoked; the log continues behind `from`.
     pub(super) fn start_over(&mut self, generation: Generation, from: Position) {
         self.generation = generation;
+        self.swept = Timestamp::default(); // of this generation, nothing has been removed
         self.tombstones = Tombstones::default();
         self.position = Some(from);
         self.head = from.sequence;

@@ -141,6 +141,10 @@ async fn revoke(remote: &Remote, scope: Scope) -> Done {
         "revoked: entry {}, effective on {} of {} instances after {milliseconds:.1} ms",
         answer.sequence, answer.applied, answer.instances
     )?;
+    if answer.instances == 0 {
+        writeln!(output, "no instance is connected: one that runs decides for max_staleness at most")?;
+        return Ok(ExitCode::from(LAGGING));
+    }
     if answer.lagging.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

@@ -20,6 +20,8 @@ use crate::app::App;
 
 /// How long an instance may leave a full queue full.
 const STALLED: Duration = Duration::from_secs(5);
+/// The longest that an instance is taken to go on deciding after its stream has ended.
+const LONGEST_STALENESS: Duration = Duration::from_hours(1);
 /// Entries in one message.
 const BATCH: usize = 256;
 
@@ -45,7 +47,9 @@ pub async fn run(
     let name = InstanceName::new(hello.instance);
     let mut head = app.store.head();
     let mut position = begin(app, claimed, queue).await?;
-    let membership = app.instances.join(name.clone(), acknowledged(claimed, position), app.now());
+    let lingers = Duration::from_millis(hello.max_staleness_ms).min(LONGEST_STALENESS);
+    let applied = acknowledged(claimed, position);
+    let membership = app.instances.join(name.clone(), applied, lingers, app.now());
     tracing::info!(instance = %name, from = %position.sequence, "authz instance connected");
     send(queue, Outgoing::Catalog(catalog(app))).await?;
 
@@ -61,10 +65,12 @@ pub async fn run(
                 changed.map_err(|_| Status::unavailable("the store is closed"))?;
             }
             message = incoming.message() => match message?.map(|message| message.message) {
-                Some(Some(Incoming::Applied(applied))) => membership.applied(Sequence(applied.sequence)),
+                Some(Some(Incoming::Applied(applied))) if applied.sequence <= position.sequence.0 => {
+                    membership.applied(Sequence(applied.sequence));
+                }
                 Some(Some(Incoming::Probe(asked))) => probe = Some(asked),
-                Some(Some(Incoming::Hello(_)) | None) => {
-                    return Err(Status::invalid_argument("expected Applied or Probe"));
+                Some(Some(Incoming::Applied(_) | Incoming::Hello(_)) | None) => {
+                    return Err(Status::invalid_argument("expected Applied of what was sent, or Probe"));
                 }
                 None => break,
             },

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_proto::revocation::Scope;
+use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{Access, Presented, Refresh};
 
 use super::client::authenticate;
@@ -37,7 +38,8 @@ pub async fn revoke(
 /// which it is, so `token_type_hint` is not needed.
 async fn scope(app: &App, client: &Client, token: &str) -> Result<Option<Scope>, OAuthError> {
     if let Ok(token) = Presented::<Access>::parse(token) {
-        let found = app.store.access_token(&token.id(), app.now()).await?;
+        // Expired or not, by whichever clock: what is revoked is revoked.
+        let found = app.store.access_token(&token.id(), Timestamp::default()).await?;
         return Ok(found.filter(|(_, grant)| grant.client == client.id).map(|_| Scope::Token(token.id())));
     }
     let Ok(token) = Presented::<Refresh>::parse(token) else { return Ok(None) };

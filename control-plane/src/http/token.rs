@@ -142,7 +142,7 @@ async fn refresh(
     let random: &dyn Random = app.random.as_ref();
     let sealed = answer_key.seal(random, &grant.id, Field::RefreshAnswer, &answer);
     let grace = app.config.lifetimes.refresh_grace;
-    match app.store.rotate(&presented_id, issue, sealed, grace, now).await? {
+    match app.store.rotate(&presented_id, issue, sealed, grace, app.believed_now()).await? {
         Rotated::Issued => {
             tracing::info!(grant = %grant.id, client = %client.id, server = %grant.server, token, "refreshed");
             Ok(answer)

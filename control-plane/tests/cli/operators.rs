@@ -49,9 +49,10 @@ fn operators_list_and_revoke() {
     .enumerate()
     {
         let output = serve.ask(arguments, stdin);
-        assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.stderr);
-        let start = format!("revoked: entry {}, effective on 0 of 0 instances after ", number + 1);
+        assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
+        let start = format!("revoked: entry {}, effective on 0 of 0 instances after ", number + 2);
         assert!(output.stdout.starts_with(&start), "{arguments:?}: {}", output.stdout);
+        assert!(output.stdout.contains("no instance is connected"), "{arguments:?}: {}", output.stdout);
     }
     assert_eq!(serve.ask(&["grants", "list"], "").stdout.lines().count(), 1);
     serve.stop();
@@ -62,7 +63,8 @@ fn a_revocation_that_is_not_everywhere_has_its_own_exit_code() {
     let home = Home::new();
     let serve = Serve::start(&home);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let hello = Message::Hello(v1::Hello { instance: "authz-1".into(), position: None });
+    let hello =
+        Message::Hello(v1::Hello { instance: "authz-1".into(), position: None, max_staleness_ms: 60_000 });
     let hello = v1::WatchRequest { message: Some(hello) };
     let address = serve.grpc.clone();
     let stream = runtime.block_on(async {
@@ -78,7 +80,7 @@ fn a_revocation_that_is_not_everywhere_has_its_own_exit_code() {
     assert_eq!(output.code, Some(2), "{}", output.stderr);
     assert!(output.stdout.contains("effective on 0 of 1 instances"), "{}", output.stdout);
     assert!(output.stdout.ends_with("\nnot yet on: authz-1\n"), "{}", output.stdout);
-    assert_eq!(serve.ask(&["instances", "list"], "").stdout, "INSTANCE\tAPPLIED\tBEHIND\nauthz-1\t0\t1\n");
+    assert_eq!(serve.ask(&["instances", "list"], "").stdout, "INSTANCE\tAPPLIED\tBEHIND\nauthz-1\t0\t2\n");
     drop(stream);
     serve.stop();
 }

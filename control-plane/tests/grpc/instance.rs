@@ -38,7 +38,8 @@ impl Instance {
     }
 
     pub(crate) async fn hello(&self, name: &str, position: Option<v1::Position>) {
-        self.say(Outgoing::Hello(v1::Hello { instance: name.into(), position })).await;
+        self.say(Outgoing::Hello(v1::Hello { instance: name.into(), position, max_staleness_ms: 60_000 }))
+            .await;
     }
 
     pub(crate) async fn applied(&self, sequence: u64) {

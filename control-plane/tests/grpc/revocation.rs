@@ -53,7 +53,7 @@ async fn whoever_lags_or_goes_away_meanwhile_is_named() {
     let (answer, (), ()) = tokio::join!(admin.revoke(everything(300)), apply(&mut quick), leave);
     let answer = answer.unwrap().into_inner();
     assert_eq!((answer.instances, answer.applied), (3, 1));
-    assert_eq!(answer.lagging, ["slow", "leaving"]);
+    assert_eq!(answer.lagging, ["leaving", "slow"]);
     assert!(answer.elapsed_us >= 300_000);
 }
 
