@@ -151,3 +151,12 @@ fn workos() {
         "p:8: providers.corp.authorize_parameters.organization_id: Portcullis sets this parameter itself";
     assert_wrong(&with("authorize_parameters: { organization_id: o }"), own);
 }
+
+#[test]
+fn no_kind_shows_its_secret() {
+    for keys in ["kind: google", "kind: github", "kind: workos", "kind: entra\n    tenant: common"] {
+        let settings = provider(&format!("{keys}\n    {SECRET_KEY}")).unwrap();
+        assert_eq!(settings.app().client_id, "portcullis");
+        assert!(!format!("{settings:?}").contains(SECRET), "{keys}");
+    }
+}

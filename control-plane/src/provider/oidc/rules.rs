@@ -20,14 +20,12 @@ pub(in crate::provider) trait Rules: fmt::Debug + Send + Sync {
     }
 
     /// What `iss` of this token must be. `discovered` is what the discovery document says.
-    fn token_issuer<'a>(&self, discovered: &'a str, claims: &Claims) -> Result<Cow<'a, str>, ProviderError> {
-        let _ = claims;
+    fn token_issuer<'a>(&self, discovered: &'a str, _claims: &Claims) -> Result<Cow<'a, str>, ProviderError> {
         Ok(Cow::Borrowed(discovered))
     }
 
     /// Whether this user may log in, and under which identity. The claims have been checked.
-    fn admit(&self, claims: &Claims, identity: Identity) -> Result<Identity, ProviderError> {
-        let _ = claims;
+    fn admit(&self, _claims: &Claims, identity: Identity) -> Result<Identity, ProviderError> {
         Ok(identity)
     }
 
