@@ -218,7 +218,7 @@ fn tenants_are_written_as_in_entras_urls() {
 // === tokens ===
 
 #[tokio::test]
-async fn t23_refresh_tokens_rotate_and_a_dead_one_is_final() {
+async fn t23_entras_refresh_tokens_rotate_and_a_dead_one_is_final() {
     let world = World::new(ACME, ACME).await;
     let mut answer = token_answer();
     answer["refresh_token"] = "s3cr3t-next".into();

@@ -107,7 +107,7 @@ async fn a_refresh_token_is_good_once_and_brings_the_next() {
 }
 
 #[tokio::test]
-async fn t23_errors_are_told_apart() {
+async fn t23_a_dead_session_at_workos_is_final_and_other_errors_are_not() {
     let world = World::authkit().await;
     let cases = [
         (
