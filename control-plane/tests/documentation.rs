@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use portcullis_control_plane::config::{Problems, load, parse};
 use portcullis_control_plane::edge;
@@ -19,19 +20,27 @@ edge: { unknown-key: 1, tls: { unknown-key: 1 } }
 providers:
   one: { kind: oidc, unknown-key: 1 }
   two: { kind: oauth2, unknown-key: 1, userinfo: { unknown-key: 1 } }
+  three: { kind: google, unknown-key: 1 }
+  four: { kind: github, unknown-key: 1 }
+  five: { kind: entra, unknown-key: 1, client_certificate: { unknown-key: 1 } }
+  six: { kind: workos, unknown-key: 1 }
 servers: { demo: { unknown-key: 1 } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }
 ";
 
+/// The names in it.
+const NAMES: [&str; 7] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo."];
+
 /// Sections, whose own keys the documentation lists in their place.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "listen",
     "store",
     "keys",
     "edge",
     "edge.tls",
     "providers",
+    "providers.NAME.client_certificate",
     "providers.NAME.userinfo",
     "servers",
     "lifetimes",
@@ -47,7 +56,7 @@ fn read(path: &str) -> String {
 }
 
 fn secret(name: &str) -> Option<String> {
-    matches!(name, "CORP_CLIENT_SECRET" | "GITHUB_CLIENT_SECRET").then(|| "secret".to_owned())
+    name.ends_with("_CLIENT_SECRET").then(|| "secret".to_owned())
 }
 
 /// Every key that the reader knows, as the documentation writes it.
@@ -56,8 +65,7 @@ fn known_keys(problems: &Problems) -> BTreeSet<String> {
     for problem in problems.iter() {
         let Some(known) = problem.text.strip_prefix("unknown key; known: ") else { continue };
         let section = problem.key.strip_suffix("unknown-key").unwrap();
-        let section =
-            section.replace(".one.", ".NAME.").replace(".two.", ".NAME.").replace(".demo.", ".NAME.");
+        let section = NAMES.iter().fold(section.to_owned(), |section, name| section.replace(name, ".NAME."));
         keys.extend(known.split(", ").map(|key| format!("{section}{key}")));
     }
     keys.retain(|key| !SECTIONS.contains(&key.as_str()));
@@ -84,6 +92,34 @@ fn the_documented_example_is_complete() {
     let (_, example) = documentation.split_once("```yaml\n").unwrap();
     let (example, _) = example.split_once("```").unwrap();
     parse(example, Path::new("p"), &secret).unwrap();
+}
+
+/// The page's own command makes the files that its configuration names.
+fn make_certificate(page: &str, directory: &Path) {
+    let Some(command) = page.lines().find(|line| line.starts_with("openssl ")) else { return };
+    let output = Command::new("sh").arg("-c").arg(command).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn every_configuration_for_a_provider_is_complete() {
+    let mut pages = 0;
+    for entry in std::fs::read_dir(repository().join("docs/providers")).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        make_certificate(&page, directory.path());
+        let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+        let mut configurations = 0;
+        for block in blocks {
+            let read = parse(block, &directory.path().join("portcullis.yaml"), &secret);
+            assert!(read.is_ok(), "{}: {}", path.display(), read.unwrap_err());
+            configurations += 1;
+        }
+        assert!(configurations > 0, "{} has none", path.display());
+        pages += 1;
+    }
+    assert_eq!(pages, 7);
 }
 
 #[test]

@@ -46,6 +46,12 @@ pub(super) fn read(mut item: Item<'_>) -> Result<SecretString, Reported> {
     }
 }
 
+/// The text of a file that is no secret itself, but belongs to one.
+pub(super) fn file(item: Item<'_>) -> Result<String, Reported> {
+    let (context, place) = (item.context, item.place.clone());
+    from_file(&item.path()?).map_err(|wrong| context.notes.add(&place, wrong))
+}
+
 fn from_file(path: &Path) -> Result<String, String> {
     let mut secret = String::new();
     let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES + 1));

@@ -7,6 +7,7 @@ use super::*;
 use crate::provider::{ClientAuth, Settings};
 
 mod bad_values;
+mod kinds;
 mod secrets;
 
 /// The smallest complete file; each bad file below differs from it in one thing.
@@ -76,8 +77,8 @@ fn defaults_hold_for_what_the_file_leaves_out() {
 
     let Settings::Oidc(corp) = &config.providers[&ProviderName::new("corp")] else { panic!("oidc") };
     assert_eq!(corp.issuer, "https://idp.example.com");
-    assert_eq!(corp.app.client_secret.expose_secret(), SECRET);
-    assert_eq!(corp.app.client_auth, ClientAuth::Basic);
+    let ClientAuth::Basic(secret) = &corp.app.client_auth else { panic!("basic") };
+    assert_eq!(secret.expose_secret(), SECRET);
 }
 
 #[test]
@@ -127,7 +128,7 @@ limits: { unused_clients: 5, pending: 6 }
     assert_eq!(hub.subject_member, "id");
     assert_eq!(hub.email_member, "mail");
     assert_eq!(hub.issuer.as_deref(), Some("https://hub.example.com"));
-    assert_eq!(hub.app.client_auth, ClientAuth::Post);
+    assert!(matches!(hub.app.client_auth, ClientAuth::Post(_)));
     assert_eq!(hub.app.scopes, [""; 0]);
     let parameters = [("prompt", "consent"), ("max_age", "60")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(hub.app.authorize_parameters, parameters);
@@ -154,7 +155,7 @@ providers:
     isuer: https://idp.example.com
     client_id: 12
     client_secret: { env: NOWHERE }
-  hub: { kind: github, client_id: portcullis }
+  hub: { kind: gitlab, client_id: portcullis }
 servers:
   demo:
     url: https://example.com/mcp
@@ -174,7 +175,7 @@ p:8: providers.corp.issuer: missing
 p:10: providers.corp.isuer: unknown key; did you mean `issuer`?
 p:11: providers.corp.client_id: must be text, not a number: put it in quotes
 p:12: providers.corp.client_secret: there is no environment variable \"NOWHERE\"
-p:13: providers.hub.kind: there is no kind \"github\"; known: oidc, oauth2
+p:13: providers.hub.kind: there is no kind \"gitlab\"; known: oidc, oauth2, google, github, entra, workos
 p:15: servers.demo.upstream: missing
 p:16: servers.demo.url: https, but the edge has no `edge.tls`
 p:17: servers.demo.provider: there is no provider \"corp2\"; known: corp, hub

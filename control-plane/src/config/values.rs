@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use url::{Host, Url};
 
+use crate::provider::is_domain;
+
 /// First segments of the OAuth surface's paths. It is at the root of every server's origin, so no server may
 /// lie there.
 const RESERVED: [&str; 7] = ["authorize", "token", "register", "revoke", "consent", "callback", "assets"];
@@ -62,6 +64,24 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
         Ok(origin)
     } else {
         Err("must be an origin: scheme, host and port, without path or trailing slash".to_owned())
+    }
+}
+
+/// A domain name, such as `example.com`.
+pub(super) fn domain(text: &str) -> Result<String, String> {
+    if is_domain(text) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("must be a domain such as `example.com`".to_owned())
+    }
+}
+
+/// An organization at GitHub, as its URL writes it.
+pub(super) fn github_organization(text: &str) -> Result<String, String> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be the organization's name in its URL: letters, digits and hyphens".to_owned())
     }
 }
 

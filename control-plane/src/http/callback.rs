@@ -185,6 +185,7 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
         }
         LoginError::Provider(ProviderError::Unreachable(_) | ProviderError::Busy { .. }) => {
             let page = problem_going_back(
+                StatusCode::BAD_GATEWAY,
                 "The login service does not answer",
                 "Nothing has been granted. Go back and try again in a minute.",
                 &url(ErrorCode::TemporarilyUnavailable, "the login service does not answer"),
@@ -192,8 +193,20 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
             );
             ("unreachable", page)
         }
+        LoginError::Provider(ProviderError::NotAllowed(_)) => {
+            let page = problem_going_back(
+                StatusCode::FORBIDDEN,
+                "This account has no access",
+                "You have logged in, but with an account that may not be used here. Nothing has been granted. \
+                 Go back and log in with another one, or ask whoever runs this service.",
+                &url(ErrorCode::AccessDenied, "this account has no access"),
+                name.as_deref(),
+            );
+            ("not_allowed", page)
+        }
         _ => {
             let page = problem_going_back(
+                StatusCode::BAD_GATEWAY,
                 "The login did not work",
                 "The login service's answer could not be used. Nothing has been granted. If it happens \
                  again, tell whoever runs this service; the log has the details.",

@@ -69,6 +69,7 @@ async fn approve(
     let unavailable = || {
         let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "the login service cannot be reached");
         problem_going_back(
+            StatusCode::BAD_GATEWAY,
             "The login service cannot be reached",
             "Nothing has been granted. Try again in a minute.",
             &refusal_url(issuer, &request, &error),

@@ -88,9 +88,15 @@ pub fn problem(status: StatusCode, title: &str, message: &str) -> Response {
 }
 
 /// A page that says what is wrong, with a link that takes the browser and the error at `url` back to the client.
-pub fn problem_going_back(title: &str, message: &str, url: &str, client: Option<&str>) -> Response {
+pub fn problem_going_back(
+    status: StatusCode,
+    title: &str,
+    message: &str,
+    url: &str,
+    client: Option<&str>,
+) -> Response {
     let way_back = Some((url, client.unwrap_or("the application")));
-    page(StatusCode::BAD_GATEWAY, &Problem { title, message, way_back })
+    page(status, &Problem { title, message, way_back })
 }
 
 /// `GET /assets/portcullis.css`.

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::{Host, Url};
 
 use super::ProviderError;
@@ -81,6 +82,18 @@ impl Http {
         Ok(whole)
     }
 
+    /// Posts a JSON document. The answer is for the caller to read.
+    pub(super) async fn post_json(
+        &self,
+        url: &Url,
+        body: &Value,
+    ) -> Result<Response<Vec<u8>>, ProviderError> {
+        let mut request = request(Method::POST, "the endpoint", url)?;
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = body.to_string().into_bytes();
+        self.send(request).await
+    }
+
     /// Gets a JSON document; `what` names it in errors. `bearer` goes along as the access token.
     pub(super) async fn get_json<T: DeserializeOwned>(
         &self,
@@ -88,11 +101,7 @@ impl Http {
         url: &Url,
         bearer: Option<&SecretString>,
     ) -> Result<T, ProviderError> {
-        let mut request = Request::new(Vec::new());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() =
-            url.as_str().parse().map_err(|_| ProviderError::Malformed(format!("{what} has no URL")))?;
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let mut request = request(Method::GET, what, url)?;
         if let Some(token) = bearer {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
                 .map_err(|_| ProviderError::Malformed("access_token fits in no header".into()))?;
@@ -124,6 +133,16 @@ impl ProviderError {
             other => other,
         }
     }
+}
+
+/// A request that asks for JSON; `what` names its URL in errors.
+fn request(method: Method, what: &str, url: &Url) -> Result<Request<Vec<u8>>, ProviderError> {
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = method;
+    *request.uri_mut() =
+        url.as_str().parse().map_err(|_| ProviderError::Malformed(format!("{what} has no URL")))?;
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    Ok(request)
 }
 
 /// Whether a request may go there: https, or http to this very machine.

@@ -21,6 +21,12 @@ pub(super) fn email(value: Option<&Value>) -> Option<String> {
     ((1..=MAX_EMAIL).contains(&text.len()) && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
+/// Whether it is a domain name of two labels or more, such as `example.com`.
+pub(crate) fn is_domain(text: &str) -> bool {
+    let plain = |label: &str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    text.contains('.') && text.split('.').all(|label| !label.is_empty() && plain(label))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -34,6 +40,16 @@ mod tests {
         }
         for text in ["", "a\nb", "a\u{7f}", "é", &"a".repeat(256)] {
             assert_eq!(subject(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn domains_have_two_labels_or_more() {
+        for text in ["example.com", "a.b.example", "xn--bcher-kva.example"] {
+            assert!(is_domain(text), "{text}");
+        }
+        for text in ["", "example", ".", "a.", ".a", "a..b", "a.b/c", "*.a.b", "a b.c", "bücher.example"] {
+            assert!(!is_domain(text), "{text}");
         }
     }
 

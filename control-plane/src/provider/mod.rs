@@ -1,19 +1,26 @@
-//! Where users log in. One file a kind: `oidc`, `oauth2`.
+//! Where users log in. One file a kind. `oidc` and `oauth2` do what the standards say; `google` and `entra` are
+//! `oidc` with other [`Rules`](oidc::Rules), `github` is `oauth2` and what GitHub's API adds, and `workos` stands
+//! for itself.
 //!
-//! A new kind is a new file with its settings and its [`Provider`], and a line in [`Settings`] and in
-//! [`Settings::connect`]. What the kinds share stands beside them: `http` (every request), `authorization`
-//! (the URL for the browser), `token_endpoint`, `identity` (what is taken over of a user), `cached`.
+//! A new kind is a new file with its settings and its [`Provider`], and a line in [`Settings`] and its methods.
+//! What the kinds share stands beside them: `http` (every request), `authorization` (the URL for the browser),
+//! `token_endpoint`, `client_key`, `identity` (what is taken over of a user), `cached`.
 
 mod authorization;
 mod cached;
+mod client_key;
+mod entra;
+mod github;
+mod google;
 mod http;
 mod identity;
 mod oauth2;
 mod oidc;
 mod token_endpoint;
+mod workos;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,19 +34,32 @@ use thiserror::Error;
 use url::Url;
 
 pub use authorization::OWN_PARAMETERS;
+pub use client_key::{ClientKey, ClientKeyError};
+pub use entra::{EntraSettings, Tenant};
+pub use github::GitHubSettings;
+pub use google::GoogleSettings;
 pub(crate) use http::DEADLINE;
 pub use http::Http;
+pub(crate) use identity::is_domain;
 pub use oauth2::OAuth2Settings;
 pub use oidc::OidcSettings;
+pub use workos::{Selector, WorkOsSettings};
 
 /// How a provider is configured, by kind.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each provider, made once at start")]
 pub enum Settings {
     /// `kind: oidc`.
     Oidc(OidcSettings),
     /// `kind: oauth2`.
     OAuth2(OAuth2Settings),
+    /// `kind: google`.
+    Google(GoogleSettings),
+    /// `kind: github`.
+    GitHub(GitHubSettings),
+    /// `kind: entra`.
+    Entra(EntraSettings),
+    /// `kind: workos`.
+    WorkOs(WorkOsSettings),
 }
 
 /// What every kind has: the one app that Portcullis is at the provider.
@@ -47,9 +67,7 @@ pub enum Settings {
 pub struct App {
     /// `client_id`.
     pub client_id: String,
-    /// `client_secret`.
-    pub client_secret: SecretString,
-    /// `client_auth`: how the secret is sent to the token endpoint.
+    /// How it proves that it is itself.
     pub client_auth: ClientAuth,
     /// `scopes`: asked for at every login, beside what the client asks for.
     pub scopes: Vec<String>,
@@ -57,14 +75,15 @@ pub struct App {
     pub authorize_parameters: Vec<(String, String)>,
 }
 
-/// How the app authenticates at the token endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the app authenticates at the token endpoint, and with what.
+#[derive(Clone, Debug)]
 pub enum ClientAuth {
     /// `client_secret_basic` (RFC 6749 section 2.3.1).
-    #[default]
-    Basic,
-    /// `client_secret_post`.
-    Post,
+    Basic(SecretString),
+    /// `client_secret_post`: the secret goes into the body.
+    Post(SecretString),
+    /// `private_key_jwt` (OpenID Connect Core section 9).
+    PrivateKeyJwt(ClientKey),
 }
 
 /// A provider that users can log in at.
@@ -158,6 +177,9 @@ pub enum ProviderError {
     /// The ID token does not prove what it must.
     #[error("the ID token is refused: {0}")]
     IdToken(String),
+    /// The provider knows the user, but the configuration lets only some of its users in, and not this one.
+    #[error("the user may not log in here: {0}")]
+    NotAllowed(String),
 }
 
 // === impl Settings ===
@@ -165,9 +187,25 @@ pub enum ProviderError {
 impl Settings {
     /// The provider itself. Asks nothing of it yet: it may be down while we start.
     pub fn connect(&self, http: Http) -> Arc<dyn Provider> {
+        match self.clone() {
+            Self::Oidc(settings) => Arc::new(oidc::Oidc::new(settings, http)),
+            Self::OAuth2(settings) => Arc::new(oauth2::OAuth2::new(settings, http)),
+            Self::Google(settings) => Arc::new(settings.connect(http)),
+            Self::GitHub(settings) => Arc::new(github::GitHub::new(settings, http)),
+            Self::Entra(settings) => Arc::new(settings.connect(http)),
+            Self::WorkOs(settings) => Arc::new(workos::WorkOs::new(settings, http)),
+        }
+    }
+
+    /// The app at the provider.
+    pub fn app(&self) -> &App {
         match self {
-            Self::Oidc(settings) => Arc::new(oidc::Oidc::new(settings.clone(), http)),
-            Self::OAuth2(settings) => Arc::new(oauth2::OAuth2::new(settings.clone(), http)),
+            Self::Oidc(settings) => &settings.app,
+            Self::OAuth2(settings) => &settings.app,
+            Self::Google(settings) => &settings.app,
+            Self::GitHub(settings) => &settings.app,
+            Self::Entra(settings) => &settings.app,
+            Self::WorkOs(settings) => &settings.app,
         }
     }
 }

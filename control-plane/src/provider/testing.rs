@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 pub(super) use keys::{SigningKey, forged};
+pub(crate) use keys::{certificate, rsa_key};
 
 use super::{App, ClientAuth, Http, Login, ProviderError};
 
@@ -39,8 +40,7 @@ pub(super) fn secret(what: &str) -> SecretString {
 pub(super) fn app() -> App {
     App {
         client_id: CLIENT_ID.into(),
-        client_secret: secret("client"),
-        client_auth: ClientAuth::Basic,
+        client_auth: ClientAuth::Basic(secret("client")),
         scopes: vec!["openid".into(), "email".into()],
         authorize_parameters: Vec::new(),
     }
@@ -69,6 +69,28 @@ pub(super) fn token_answer() -> Value {
         "refresh_token": "s3cr3t-refresh",
         "scope": "openid email",
     })
+}
+
+/// What an ID token of this issuer says when all is well.
+pub(super) fn claims(issuer: &str) -> Value {
+    json!({
+        "iss": issuer,
+        "sub": "248289761001",
+        "aud": CLIENT_ID,
+        "exp": NOW.as_secs() + 300,
+        "iat": NOW.as_secs(),
+        "nonce": NONCE,
+        "email": "jane@example.com",
+    })
+}
+
+/// A URL's parameters. None comes twice.
+#[track_caller]
+pub(super) fn query(url: &Url) -> HashMap<String, String> {
+    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+    let map: HashMap<_, _> = pairs.iter().cloned().collect();
+    assert_eq!(map.len(), pairs.len(), "a parameter comes twice: {url}");
+    map
 }
 
 /// The error, which shows no secret.
@@ -118,6 +140,8 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) headers: HeaderMap,
     pub(super) form: HashMap<String, String>,
+    /// The body, where it is JSON.
+    pub(super) json: Value,
 }
 
 impl FakeProvider {
@@ -136,6 +160,29 @@ impl FakeProvider {
 
     pub(super) fn reply(&self, path: &str, reply: impl Into<Reply>) {
         self.shared.lock().unwrap().replies.insert(path.into(), reply.into());
+    }
+
+    /// What the issuer at this path says of itself, with members changed.
+    pub(super) fn discover(&self, path: &str, changes: &Value) {
+        let mut document = json!({
+            "issuer": format!("{}{path}", self.issuer),
+            "authorization_endpoint": self.url("/authorize"),
+            "token_endpoint": self.url("/token"),
+            "jwks_uri": self.url("/jwks"),
+            "userinfo_endpoint": self.url("/userinfo"),
+            "response_types_supported": ["code"],
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        self.reply(&format!("{}/.well-known/openid-configuration", path.trim_end_matches('/')), document);
+    }
+
+    /// Lets the token endpoint answer with this ID token.
+    pub(super) fn answer_with(&self, id_token: &str) {
+        let mut answer = token_answer();
+        answer["id_token"] = id_token.into();
+        self.reply("/token", answer);
     }
 
     pub(super) fn requests(&self, path: &str) -> Vec<Request> {
@@ -160,9 +207,10 @@ async fn answer(
 ) -> impl IntoResponse {
     let path = uri.path().to_owned();
     let form = url::form_urlencoded::parse(&body).into_owned().collect();
+    let json = serde_json::from_slice(&body).unwrap_or_default();
     let reply = {
         let mut shared = shared.lock().unwrap();
-        shared.requests.push(Request { path: path.clone(), headers, form });
+        shared.requests.push(Request { path: path.clone(), headers, form, json });
         shared.replies.get(&path).cloned()
     };
     let reply = reply.unwrap_or_else(|| Reply::status(404, "not here"));

@@ -13,12 +13,13 @@ use oauth2::{
     EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
+use portcullis_proto::random::SystemRandom;
 use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{App, ClientAuth, Http, Login, ProviderError, ProviderTokens};
+use super::{App, ClientAuth, Http, Login, ProviderError, ProviderTokens, client_key};
 
 /// Longest error code that is passed on, in characters.
 const MAX_CODE: usize = 64;
@@ -26,6 +27,8 @@ const MAX_CODE: usize = 64;
 /// One token endpoint, as the app sees it.
 pub(super) struct TokenEndpoint<'a> {
     client: TokenClient,
+    url: &'a Url,
+    app: &'a App,
     http: &'a Http,
 }
 
@@ -67,16 +70,19 @@ struct ErrorAnswer {
 // === impl TokenEndpoint ===
 
 impl<'a> TokenEndpoint<'a> {
-    pub(super) fn new(url: &Url, app: &App, http: &'a Http) -> Self {
-        let auth_type = match app.client_auth {
-            ClientAuth::Basic => AuthType::BasicAuth,
-            ClientAuth::Post => AuthType::RequestBody,
+    pub(super) fn new(url: &'a Url, app: &'a App, http: &'a Http) -> Self {
+        let client = Client::new(ClientId::new(app.client_id.clone()));
+        let secret = |secret: &SecretString| ClientSecret::new(secret.expose_secret().to_owned());
+        let client = match &app.client_auth {
+            ClientAuth::Basic(basic) => {
+                client.set_client_secret(secret(basic)).set_auth_type(AuthType::BasicAuth)
+            }
+            ClientAuth::Post(post) => {
+                client.set_client_secret(secret(post)).set_auth_type(AuthType::RequestBody)
+            }
+            ClientAuth::PrivateKeyJwt(_) => client.set_auth_type(AuthType::RequestBody),
         };
-        let client = Client::new(ClientId::new(app.client_id.clone()))
-            .set_client_secret(ClientSecret::new(app.client_secret.expose_secret().to_owned()))
-            .set_auth_type(auth_type)
-            .set_token_uri(TokenUrl::from_url(url.clone()));
-        Self { client, http }
+        Self { client: client.set_token_uri(TokenUrl::from_url(url.clone())), url, app, http }
     }
 
     /// Exchanges a code (RFC 6749 section 4.1.3).
@@ -86,14 +92,15 @@ impl<'a> TokenEndpoint<'a> {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<Exchanged, ProviderError> {
-        let answer = self
+        let mut request = self
             .client
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(login.verifier.to_owned()))
-            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(login.redirect_uri.clone())))
-            .request_async(self.http)
-            .await
-            .map_err(failure)?;
+            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(login.redirect_uri.clone())));
+        for (name, value) in self.assertion(now)? {
+            request = request.add_extra_param(name, value);
+        }
+        let answer = request.request_async(self.http).await.map_err(failure)?;
         let id_token = answer.extra_fields().id_token.clone().map(SecretString::from);
         Ok(Exchanged { tokens: tokens(&answer, now)?, id_token })
     }
@@ -106,13 +113,22 @@ impl<'a> TokenEndpoint<'a> {
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
         let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let answer = self
-            .client
-            .exchange_refresh_token(&refresh_token)
-            .request_async(self.http)
-            .await
-            .map_err(failure)?;
+        let mut request = self.client.exchange_refresh_token(&refresh_token);
+        for (name, value) in self.assertion(now)? {
+            request = request.add_extra_param(name, value);
+        }
+        let answer = request.request_async(self.http).await.map_err(failure)?;
         tokens(&answer, now)
+    }
+
+    /// What goes into the body in a secret's place (RFC 7523 section 2.2).
+    fn assertion(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, ProviderError> {
+        let ClientAuth::PrivateKeyJwt(key) = &self.app.client_auth else { return Ok(Vec::new()) };
+        let assertion = key.assertion(&self.app.client_id, self.url, now, &SystemRandom)?;
+        Ok(vec![
+            ("client_assertion_type", client_key::ASSERTION_TYPE.into()),
+            ("client_assertion", assertion),
+        ])
     }
 }
 
@@ -138,7 +154,7 @@ impl fmt::Debug for IdTokenMember {
 }
 
 /// Lets successes through. An error is one whatever the status: some providers send it with 200.
-fn screen(answer: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, ProviderError> {
+pub(super) fn screen(answer: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, ProviderError> {
     match serde_json::from_slice(answer.body()) {
         Ok(ErrorAnswer { error }) if error == "invalid_grant" => Err(ProviderError::InvalidGrant),
         Ok(ErrorAnswer { error }) if !error.is_empty() => Err(ProviderError::Refused(error_code(&error))),
@@ -169,21 +185,25 @@ fn failure(error: RequestTokenError<ProviderError, BasicErrorResponse>) -> Provi
 
 /// The tokens, where they can be used.
 fn tokens(answer: &Answer, now: Timestamp) -> Result<ProviderTokens, ProviderError> {
-    let malformed = |what: &str| Err(ProviderError::Malformed(what.into()));
     if !answer.token_type().as_ref().eq_ignore_ascii_case("bearer") {
-        return malformed("token_type is not Bearer");
+        return Err(ProviderError::Malformed("token_type is not Bearer".into()));
     }
-    let access_token = answer.access_token().secret();
-    // It will be the value of a header.
+    let expires_at = answer.expires_in().map(|life| now.after(life));
+    let refresh_token = answer.refresh_token().map(RefreshToken::secret);
+    usable(answer.access_token().secret(), expires_at, refresh_token.map(String::as_str))
+}
+
+/// The tokens, where the access token can be the value of a header, which it will be.
+pub(super) fn usable(
+    access_token: &str,
+    expires_at: Option<Timestamp>,
+    refresh_token: Option<&str>,
+) -> Result<ProviderTokens, ProviderError> {
     if access_token.is_empty() || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return malformed("access_token is empty or fits in no header");
+        return Err(ProviderError::Malformed("access_token is empty or fits in no header".into()));
     }
-    let refresh_token = answer.refresh_token().map(RefreshToken::secret).filter(|token| !token.is_empty());
-    Ok(ProviderTokens {
-        access_token: access_token.clone().into(),
-        expires_at: answer.expires_in().map(|life| now.after(life)),
-        refresh_token: refresh_token.cloned().map(SecretString::from),
-    })
+    let refresh_token = refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
+    Ok(ProviderTokens { access_token: access_token.into(), expires_at, refresh_token })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::header::LOCATION;
 use url::Url;
 
-use super::page::Page;
+use super::page::{Form, Page};
 use super::{Answer, Caller, Failure, form};
 
 /// More pages than any honest login has.
@@ -40,8 +40,8 @@ impl<'a> Visit<'a> {
         Self { user: "", decision: "deny" }
     }
 
-    fn fill_in(self, page: &Page) -> String {
-        let mut fields = page.fields.clone();
+    fn fill_in(self, form: &Form) -> String {
+        let mut fields = form.fields.clone();
         for (name, value) in &mut fields {
             match name.as_str() {
                 "login" => self.user.clone_into(value),
@@ -50,11 +50,11 @@ impl<'a> Visit<'a> {
             }
         }
         for button in [("decision", self.decision), ("user", self.user)] {
-            if page.buttons.iter().any(|(name, value)| (name.as_str(), value.as_str()) == button) {
+            if form.buttons.iter().any(|(name, value)| (name.as_str(), value.as_str()) == button) {
                 fields.push((button.0.to_owned(), button.1.to_owned()));
             }
         }
-        form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        super::form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
 
@@ -112,10 +112,13 @@ impl Browser {
                     return Ok(url.query_pairs().into_owned().collect());
                 }
                 answer = self.get(&url).await?;
-            } else if let Some(action) = &page.action {
+            } else if let Some(form) = page.form_of(visit.user) {
                 let origin = origin(&url, &answer);
-                url = join(action);
-                answer = self.post(&url, visit.fill_in(&page), &origin).await?;
+                url = join(&form.action);
+                answer = self.post(&url, visit.fill_in(form), &origin).await?;
+            } else if let Some(back) = page.links.iter().find(|link| link.starts_with(redirect_uri)) {
+                // A page that says why not.
+                return Ok(join(back).query_pairs().into_owned().collect());
             } else {
                 break;
             }

@@ -1,16 +1,26 @@
-//! What matters of an HTML page: its form, and where it leads by itself. Enough for the pages of the tests.
+//! What matters of an HTML page: its forms, its links, and where it leads by itself. Enough for the pages of the
+//! tests.
 
 /// A page.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// Where its form goes.
-    pub(super) action: Option<String>,
-    /// The form's inputs that have a name.
+    /// Its forms.
+    pub(super) forms: Vec<Form>,
+    /// Where its links lead.
+    pub(super) links: Vec<String>,
+    /// Where `<meta http-equiv="refresh">` leads.
+    pub(super) leads_to: Option<String>,
+}
+
+/// A form.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Form {
+    /// Where it goes.
+    pub(super) action: String,
+    /// Its inputs that have a name.
     pub(super) fields: Vec<(String, String)>,
     /// Its buttons that have a name.
     pub(super) buttons: Vec<(String, String)>,
-    /// Where `<meta http-equiv="refresh">` leads.
-    pub(super) leads_to: Option<String>,
 }
 
 // === impl Page ===
@@ -25,11 +35,15 @@ impl Page {
                 attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
             };
             let named = || Some((get("name")?, get("value").unwrap_or_default()));
-            match name {
-                "form" => page.action = get("action"),
-                "input" => page.fields.extend(named()),
-                "button" => page.buttons.extend(named()),
-                "meta" if get("http-equiv").as_deref() == Some("refresh") => {
+            match (name, page.forms.last_mut()) {
+                ("form", _) => {
+                    let action = get("action").unwrap_or_default();
+                    page.forms.push(Form { action, ..Form::default() });
+                }
+                ("input", Some(form)) => form.fields.extend(named()),
+                ("button", Some(form)) => form.buttons.extend(named()),
+                ("a", _) => page.links.extend(get("href")),
+                ("meta", _) if get("http-equiv").as_deref() == Some("refresh") => {
                     page.leads_to =
                         get("content").and_then(|content| Some(content.split_once("url=")?.1.to_owned()));
                 }
@@ -37,6 +51,12 @@ impl Page {
             }
         }
         page
+    }
+
+    /// The form to fill in: where each account has one, the one that names the user.
+    pub(super) fn form_of(&self, user: &str) -> Option<&Form> {
+        let names = |form: &&Form| form.fields.iter().any(|(_, value)| value == user);
+        self.forms.iter().find(names).or(self.forms.first())
     }
 }
 
@@ -85,11 +105,25 @@ mod tests {
                <input required type="hidden" name="csrf" value="x&#34;y"><input name="login" required autofocus>
                <button type="submit" name="decision" value="approve">Allow</button></form>"#,
         );
-        assert_eq!(page.action.as_deref(), Some("/consent?a=1&b=2"));
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(page.fields, [pair("csrf", "x\"y"), pair("login", "")]);
-        assert_eq!(page.buttons, [pair("decision", "approve")]);
+        let form = Form {
+            action: "/consent?a=1&b=2".to_owned(),
+            fields: vec![pair("csrf", "x\"y"), pair("login", "")],
+            buttons: vec![pair("decision", "approve")],
+        };
+        assert_eq!(page.forms, [form]);
         assert_eq!(page.leads_to, None);
+    }
+
+    #[test]
+    fn of_several_forms_the_users_own_is_filled_in() {
+        let page = Page::parse(
+            r#"<form action="/a"><input name="login" value="ada"></form>
+               <form action="/b"><input name="login" value="eve"></form> <a class="x" href="/c?d=1&amp;e">"#,
+        );
+        let action = |user| page.form_of(user).unwrap().action.as_str();
+        assert_eq!([action("ada"), action("eve"), action("alan")], ["/a", "/b", "/a"]);
+        assert_eq!(page.links, ["/c?d=1&e"]);
     }
 
     #[test]

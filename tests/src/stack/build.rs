@@ -23,6 +23,10 @@ pub enum Provider {
     Demo,
     /// `oidc-provider` for Node.js: knows whoever comes.
     OidcProvider,
+    /// GitHub, emulated: knows `ada`.
+    GitHub,
+    /// Google, emulated: knows `ada@example.com`, who is of a Workspace domain, and `eve@gmail.com`.
+    Google,
     /// Nobody can log in.
     None,
 }
@@ -197,6 +201,15 @@ fn programs(
         Provider::OidcProvider => {
             programs.push((Part::Provider, Ok(oidc_provider(place, at.provider, &redirect_uri))));
         }
+        Provider::GitHub => {
+            let program = emulator(place, "github", "/meta", at.provider, &redirect_uri);
+            programs.push((Part::Provider, Ok(program)));
+        }
+        Provider::Google => {
+            let ready = "/.well-known/openid-configuration";
+            let program = emulator(place, "google", ready, at.provider, &redirect_uri);
+            programs.push((Part::Provider, Ok(program)));
+        }
         Provider::None => {}
     }
     match mcp_server {
@@ -216,6 +229,13 @@ fn oidc_provider(place: &Place, listen: SocketAddr, redirect_uri: &str) -> Progr
     let ready = format!("http://localhost:{port}/.well-known/openid-configuration");
     let arguments = [script.as_str(), "--port", &port, "--redirect-uri", redirect_uri];
     place.program("oidc-provider", "node".into(), &arguments, ready)
+}
+
+fn emulator(place: &Place, service: &str, ready: &str, listen: SocketAddr, redirect_uri: &str) -> Program {
+    let script = root().join("tests/node/emulate.mjs").to_string_lossy().into_owned();
+    let port = listen.port().to_string();
+    let arguments = [script.as_str(), "--service", service, "--port", &port, "--redirect-uri", redirect_uri];
+    place.program(service, "node".into(), &arguments, format!("http://localhost:{port}{ready}"))
 }
 
 fn fastmcp(place: &Place, listen: SocketAddr) -> Program {

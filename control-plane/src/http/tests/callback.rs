@@ -154,6 +154,16 @@ async fn t35_a_provider_that_is_down_or_refuses_gets_a_page_and_nothing_stays() 
 }
 
 #[tokio::test]
+async fn an_account_that_may_not_log_in_gets_a_page_that_says_so() {
+    let login = begun(World::new()).await;
+    let error = ProviderError::NotAllowed("s3cr3t".into());
+    login.world.provider.answers(|script| script.exchange = Err(error));
+    let answer = login.back(&login.page.browser).await;
+    assert!(answer.body.contains("This account has no access") && !answer.body.contains("s3cr3t"));
+    login.assert_over(&answer, 403, "access_denied").await;
+}
+
+#[tokio::test]
 async fn t35_a_provider_that_never_answers_gets_a_page_before_the_edge_gives_up() {
     let login = begun(World::new()).await;
     login.world.provider.hold();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::http::{Request, header};
 use portcullis_proto::ids::{ClientId, ProviderName, ServerName, Subject};
 use portcullis_proto::random::SystemRandom;
@@ -24,6 +26,18 @@ async fn an_access_token_goes_alone_and_a_refresh_token_takes_the_grant_along() 
     assert_eq!(world.revoke(&client, &first.access).await.status, 200);
     assert_eq!(world.revoke(&client, &second.refresh).await.status, 200);
     assert_eq!(world.revocations(), revocations);
+}
+
+/// By the clock of authz, or once a clock that was ahead is right again, the token may still be good.
+#[tokio::test]
+async fn t20_an_access_token_is_revoked_also_when_it_seems_to_have_expired() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let tokens = world.tokens(&client).await;
+    world.clock.advance(Duration::from_hours(2));
+    assert!(world.access_token(&tokens.access).await.is_none());
+    assert_eq!(world.revoke(&client, &tokens.access).await.status, 200);
+    assert_eq!(world.revocations(), 1);
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use url::Url;
 
+use super::Rules;
 use crate::provider::{Http, ProviderError, http};
 
 /// What is used of a document that has been checked.
 #[derive(Debug)]
 pub(super) struct Discovery {
+    pub(super) issuer: String,
     pub(super) authorization_endpoint: Url,
     pub(super) token_endpoint: Url,
     pub(super) jwks_uri: Url,
@@ -29,19 +31,19 @@ struct Unchecked {
 }
 
 /// Asks the issuer about itself.
-pub(super) async fn fetch(http: &Http, issuer: &str) -> Result<Discovery, ProviderError> {
+pub(super) async fn fetch(http: &Http, issuer: &str, rules: &dyn Rules) -> Result<Discovery, ProviderError> {
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| ProviderError::Malformed("the issuer is no URL".into()))?;
     let document: Unchecked = http.get_json("the discovery document", &url, None).await?;
-    document.check(issuer, &url)
+    document.check(issuer, &url, rules)
 }
 
 // === impl Unchecked ===
 
 impl Unchecked {
     /// The document is the issuer's own (section 4.3), and no endpoint of it is worse protected than the issuer.
-    fn check(self, issuer: &str, found_at: &Url) -> Result<Discovery, ProviderError> {
-        if self.issuer != issuer {
+    fn check(self, issuer: &str, found_at: &Url, rules: &dyn Rules) -> Result<Discovery, ProviderError> {
+        if !rules.is_issuer(issuer, &self.issuer) {
             let text = format!("`issuer` of the discovery document is not {issuer} to the letter");
             return Err(ProviderError::Malformed(text));
         }
@@ -54,6 +56,7 @@ impl Unchecked {
             ));
         }
         Ok(Discovery {
+            issuer: self.issuer,
             authorization_endpoint: self.authorization_endpoint,
             token_endpoint: self.token_endpoint,
             jwks_uri: self.jwks_uri,

@@ -7,7 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, Header, Validation};
 use portcullis_proto::time::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::jwks::Key;
 use crate::provider::{Identity, ProviderError, identity};
@@ -23,9 +23,9 @@ pub(super) struct Unverified<'a> {
 
 /// What a token says that the provider has signed. That it is for us, now, is what [`check`] finds out.
 #[derive(Clone, Deserialize)]
-pub(super) struct Claims {
-    iss: String,
-    sub: String,
+pub(in crate::provider) struct Claims {
+    pub(in crate::provider) iss: String,
+    pub(super) sub: String,
     aud: Audience,
     exp: f64,
     iat: f64,
@@ -33,6 +33,12 @@ pub(super) struct Claims {
     nonce: Option<String>,
     azp: Option<String>,
     email: Option<Value>,
+    /// Whose tokens the key signs that has signed this one, where the key set says so (`issuer` of the key:
+    /// Microsoft's extension to RFC 7517).
+    #[serde(skip)]
+    pub(in crate::provider) key_issuer: Option<String>,
+    #[serde(flatten)]
+    further: Map<String, Value>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -77,11 +83,13 @@ pub(super) fn check(
     Ok(Identity { subject, email: identity::email(claims.email.as_ref()) })
 }
 
-fn require(holds: bool, otherwise: &str) -> Result<(), ProviderError> {
+/// [`refused`], unless it holds.
+pub(in crate::provider) fn require(holds: bool, otherwise: &str) -> Result<(), ProviderError> {
     if holds { Ok(()) } else { Err(refused(otherwise)) }
 }
 
-fn refused(why: &str) -> ProviderError {
+/// The token does not prove what it must.
+pub(in crate::provider) fn refused(why: &str) -> ProviderError {
     ProviderError::IdToken(why.into())
 }
 
@@ -119,9 +127,18 @@ impl<'a> Unverified<'a> {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        jsonwebtoken::decode(self.text, key.decoding_key(), &validation)
-            .map(|token| token.claims)
-            .map_err(|_| refused("its signature is wrong, or a claim is missing"))
+        let token = jsonwebtoken::decode::<Claims>(self.text, key.decoding_key(), &validation)
+            .map_err(|_| refused("its signature is wrong, or a claim is missing"))?;
+        Ok(Claims { key_issuer: key.issuer().map(ToOwned::to_owned), ..token.claims })
+    }
+}
+
+// === impl Claims ===
+
+impl Claims {
+    /// A claim of the provider's own, where it is a text.
+    pub(in crate::provider) fn text(&self, name: &str) -> Option<&str> {
+        self.further.get(name)?.as_str()
     }
 }
 

@@ -27,6 +27,16 @@ pub(super) struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
     public: DecodingKey,
+    /// Whose tokens it signs, where the document says so.
+    issuer: Option<String>,
+}
+
+/// A key as it came.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(flatten)]
+    jwk: Jwk,
+    issuer: Option<String>,
 }
 
 /// A document as it came. One key of an unheard-of kind must not spoil the others.
@@ -47,7 +57,7 @@ impl KeySet {
     /// The keys that can be used, of those that came.
     pub(super) fn from_documents(keys: Vec<Value>) -> Self {
         let keys = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
-        Self(keys.filter_map(|jwk| Key::new(&jwk)).collect())
+        Self(keys.filter_map(Key::new).collect())
     }
 
     /// The key that a token names. A token that names none has the one key that fits; where several do, it
@@ -65,7 +75,7 @@ impl KeySet {
 
 impl Key {
     /// A key that may verify signatures. Its type says by which algorithms, never the token.
-    fn new(jwk: &Jwk) -> Option<Self> {
+    fn new(Document { jwk, issuer }: Document) -> Option<Self> {
         let mut algorithms = match &jwk.algorithm {
             AlgorithmParameters::RSA(_) => RSA.to_vec(),
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
@@ -89,10 +99,19 @@ impl Key {
         if algorithms.is_empty() || !signs {
             return None;
         }
-        Some(Self { id: common.key_id.clone(), algorithms, public: DecodingKey::from_jwk(jwk).ok()? })
+        Some(Self {
+            id: common.key_id.clone(),
+            algorithms,
+            public: DecodingKey::from_jwk(&jwk).ok()?,
+            issuer,
+        })
     }
 
     pub(super) fn decoding_key(&self) -> &DecodingKey {
         &self.public
+    }
+
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 }

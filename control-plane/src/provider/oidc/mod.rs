@@ -3,12 +3,12 @@
 mod discovery;
 mod id_token;
 mod jwks;
+mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portcullis_proto::ids::Subject;
 use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,8 +16,11 @@ use serde_json::Value;
 use url::Url;
 
 use self::discovery::Discovery;
-use self::id_token::{Claims, Expected, Unverified};
+pub(super) use self::id_token::{Claims, refused, require};
+use self::id_token::{Expected, Unverified};
 use self::jwks::KeySet;
+pub(super) use self::rules::Rules;
+use self::rules::Standard;
 use super::cached::Cached;
 use super::token_endpoint::{Exchanged, TokenEndpoint};
 use super::{App, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity};
@@ -42,6 +45,7 @@ pub struct OidcSettings {
 #[derive(Debug)]
 pub(super) struct Oidc {
     settings: OidcSettings,
+    rules: Box<dyn Rules>,
     http: Http,
     discovery: Cached<Discovery>,
     keys: Cached<KeySet>,
@@ -58,14 +62,20 @@ struct UserInfo {
 
 impl Oidc {
     pub(super) fn new(settings: OidcSettings, http: Http) -> Self {
-        Self { settings, http, discovery: Cached::new(), keys: Cached::new() }
+        Self::with_rules(settings, Box::new(Standard), http)
+    }
+
+    /// A provider that departs from the standard.
+    pub(super) fn with_rules(settings: OidcSettings, rules: Box<dyn Rules>, http: Http) -> Self {
+        Self { settings, rules, http, discovery: Cached::new(), keys: Cached::new() }
     }
 
     async fn discovery(&self) -> Result<Arc<Discovery>, ProviderError> {
-        self.discovery.get(MAX_AGE, discovery::fetch(&self.http, &self.settings.issuer)).await
+        let fetch = discovery::fetch(&self.http, &self.settings.issuer, self.rules.as_ref());
+        self.discovery.get(MAX_AGE, fetch).await
     }
 
-    fn token_endpoint(&self, discovery: &Discovery) -> TokenEndpoint<'_> {
+    fn token_endpoint<'a>(&'a self, discovery: &'a Discovery) -> TokenEndpoint<'a> {
         TokenEndpoint::new(&discovery.token_endpoint, &self.settings.app, &self.http)
     }
 
@@ -84,10 +94,10 @@ impl Oidc {
     }
 
     /// The e-mail address that userinfo names. It is display data: without it the login goes on.
-    async fn email(&self, endpoint: &Url, access_token: &SecretString, subject: &Subject) -> Option<String> {
+    async fn email(&self, endpoint: &Url, access_token: &SecretString, subject: &str) -> Option<String> {
         match self.http.get_json::<UserInfo>("userinfo", endpoint, Some(access_token)).await {
             // Without this check, another user's answer could be slipped in (OpenID Connect Core section 5.3.2).
-            Ok(user) if user.sub == subject.as_str() => identity::email(user.email.as_ref()),
+            Ok(user) if user.sub == subject => identity::email(user.email.as_ref()),
             Ok(_) => {
                 tracing::warn!("userinfo is about another user than the ID token; not used");
                 None
@@ -105,13 +115,13 @@ impl Provider for Oidc {
     async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
         let discovery = self.discovery().await?;
         let app = &self.settings.app;
-        let scopes = authorization::scopes(&["openid"], app, login);
+        let scopes = authorization::scopes(self.rules.scopes(), app, login);
         Ok(authorization::url(&discovery.authorization_endpoint, app, login, &scopes, Some(login.nonce)))
     }
 
     async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError> {
         match iss {
-            Some(iss) if iss == self.settings.issuer => Ok(()),
+            Some(iss) if self.rules.is_issuer(&self.settings.issuer, iss) => Ok(()),
             Some(_) => Err(ProviderError::Issuer),
             None if self.discovery().await?.sends_issuer => Err(ProviderError::Issuer),
             None => Ok(()),
@@ -124,19 +134,23 @@ impl Provider for Oidc {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
-        let OidcSettings { issuer, app } = &self.settings;
+        let app = &self.settings.app;
         let discovery = self.discovery().await?;
         let Exchanged { tokens, id_token } =
             self.token_endpoint(&discovery).exchange(code, login, now).await?;
 
         let id_token = id_token.ok_or_else(|| ProviderError::IdToken("there is none".into()))?;
         let claims = self.verify(&id_token, &discovery.jwks_uri).await?;
-        let expected = Expected { issuer, client_id: &app.client_id, nonce: login.nonce };
-        let mut identity = id_token::check(&claims, &expected, now)?;
+        let issuer = self.rules.token_issuer(&discovery.issuer, &claims)?;
+        let expected = Expected { issuer: &issuer, client_id: &app.client_id, nonce: login.nonce };
+        let identity = id_token::check(&claims, &expected, now)?;
+        let mut identity = self.rules.admit(&claims, identity)?;
 
-        let asked = authorization::scopes(&[], app, login).iter().any(|scope| scope == "email");
-        if let (None, true, Some(endpoint)) = (&identity.email, asked, &discovery.userinfo_endpoint) {
-            identity.email = self.email(endpoint, &tokens.access_token, &identity.subject).await;
+        let asked =
+            authorization::scopes(self.rules.scopes(), app, login).iter().any(|scope| scope == "email");
+        let endpoint = discovery.userinfo_endpoint.as_ref().filter(|_| self.rules.has_userinfo());
+        if let (None, true, Some(endpoint)) = (&identity.email, asked, endpoint) {
+            identity.email = self.email(endpoint, &tokens.access_token, &claims.sub).await;
         }
         Ok((identity, tokens))
     }

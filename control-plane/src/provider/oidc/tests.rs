@@ -1,16 +1,16 @@
 mod discovery;
 mod exchange;
+mod presets;
 
-use std::collections::HashMap;
-
+use portcullis_proto::ids::Subject;
 use serde_json::json;
 
 use super::*;
-use crate::provider::ClientAuth;
 use crate::provider::testing::{
-    CLIENT_ID, FakeProvider, MARK, NONCE, NOW, Reply, SigningKey, app, error_of, http, login, pass, secret,
-    token_answer,
+    CLIENT_ID, FakeProvider, MARK, NONCE, NOW, Reply, SigningKey, app, claims, error_of, http, login, pass,
+    query, secret, token_answer,
 };
+use crate::provider::{ClientAuth, Settings};
 
 /// A provider where all is well, until a test says otherwise.
 struct World {
@@ -37,37 +37,16 @@ impl World {
 
     /// Changes members of the discovery document.
     fn discover(&self, changes: &Value) {
-        let mut document = json!({
-            "issuer": self.fake.issuer,
-            "authorization_endpoint": self.fake.url("/authorize"),
-            "token_endpoint": self.fake.url("/token"),
-            "jwks_uri": self.fake.url("/jwks"),
-            "userinfo_endpoint": self.fake.url("/userinfo"),
-            "response_types_supported": ["code"],
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            document[name] = value.clone();
-        }
-        self.fake.reply(DISCOVERY, document);
+        self.fake.discover("", changes);
     }
 
     fn claims(&self) -> Value {
-        json!({
-            "iss": self.fake.issuer,
-            "sub": "248289761001",
-            "aud": CLIENT_ID,
-            "exp": NOW.as_secs() + 300,
-            "iat": NOW.as_secs(),
-            "nonce": NONCE,
-            "email": "jane@example.com",
-        })
+        claims(&self.fake.issuer)
     }
 
     /// Lets the token endpoint answer with this ID token.
     fn answer_with(&self, id_token: &str) {
-        let mut answer = token_answer();
-        answer["id_token"] = id_token.into();
-        self.fake.reply("/token", answer);
+        self.fake.answer_with(id_token);
     }
 
     async fn exchange(&self) -> Result<(Identity, ProviderTokens), ProviderError> {
@@ -80,13 +59,6 @@ impl World {
 }
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
-
-fn query(url: &Url) -> HashMap<String, String> {
-    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
-    let map: HashMap<_, _> = pairs.iter().cloned().collect();
-    assert_eq!(map.len(), pairs.len(), "no parameter comes twice: {url}");
-    map
-}
 
 fn unreachable(why: &str) -> ProviderError {
     ProviderError::Unreachable(why.into())

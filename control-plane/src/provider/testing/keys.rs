@@ -1,15 +1,16 @@
 //! The keys that a provider signs ID tokens with.
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    Ed25519KeyPair, RsaKeyPair,
+    Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::SecretString;
 use serde_json::Value;
 
 /// A key that signs ID tokens.
@@ -35,11 +36,7 @@ impl SigningKey {
     }
 
     pub(in crate::provider) fn rsa(id: &'static str, algorithm: Algorithm) -> Self {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
-        let text = BASE64_STANDARD.encode(der.as_ref());
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
-        Self { id, algorithm, private: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap() }
+        Self { id, algorithm, private: EncodingKey::from_rsa_pem(rsa_key().as_bytes()).unwrap() }
     }
 
     /// The public key, as key sets have it.
@@ -58,6 +55,26 @@ impl SigningKey {
     pub(in crate::provider) fn sign_with(&self, header: &Header, claims: &Value) -> String {
         jsonwebtoken::encode(header, claims, &self.private).unwrap()
     }
+}
+
+/// A new private key, in PEM.
+pub(crate) fn rsa_key() -> String {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    pem("PRIVATE KEY", der.as_ref())
+}
+
+/// A certificate, as far as anybody looks into it here, and its private key.
+pub(crate) fn certificate() -> (String, SecretString) {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let private: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    let certificate = [b"to be signed: ", public.as_ref(), b"; signature"].concat();
+    (pem("CERTIFICATE", &certificate), pem("PRIVATE KEY", private.as_ref()).into())
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
 }
 
 fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm) -> EncodingKey {

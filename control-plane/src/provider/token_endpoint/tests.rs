@@ -11,7 +11,8 @@ use crate::provider::testing::{
 async fn refresh(reply: impl Into<Reply>) -> Result<ProviderTokens, ProviderError> {
     let fake = FakeProvider::start().await;
     fake.reply("/token", reply);
-    TokenEndpoint::new(&fake.url("/token"), &app(), &http()).refresh(&secret("refresh"), NOW).await
+    let (url, app, http) = (fake.url("/token"), app(), http());
+    TokenEndpoint::new(&url, &app, &http).refresh(&secret("refresh"), NOW).await
 }
 
 fn malformed(why: &str) -> ProviderError {
@@ -118,8 +119,8 @@ async fn a_code_is_exchanged_without_an_id_token_being_shown() {
     let mut answer = token_answer();
     answer["id_token"] = "s3cr3t.id.token".into();
     fake.reply("/token", answer);
-    let http = http();
-    let endpoint = TokenEndpoint::new(&fake.url("/token"), &app(), &http);
+    let (url, app, http) = (fake.url("/token"), app(), http());
+    let endpoint = TokenEndpoint::new(&url, &app, &http);
 
     let exchanged = endpoint.exchange(&secret("code"), &login(), NOW).await.unwrap();
 

@@ -1,0 +1,69 @@
+//! `kind: google`: Google accounts, and those of one Google Workspace domain.
+
+use std::borrow::Cow;
+
+use super::oidc::{Claims, Oidc, Rules};
+use super::{App, Http, Identity, OidcSettings, ProviderError};
+
+/// `iss` of the ID tokens of Google's older token endpoints (its OpenID Connect reference, "An ID token's payload").
+const OLD_ISSUER: &str = "accounts.google.com";
+
+/// `kind: google`.
+#[derive(Clone, Debug)]
+pub struct GoogleSettings {
+    /// `issuer`: `https://accounts.google.com` by default.
+    pub issuer: String,
+    /// `hosted_domain`: the one Google Workspace domain whose users may log in; absent: whoever has an account.
+    pub hosted_domain: Option<String>,
+    /// The app.
+    pub app: App,
+}
+
+#[derive(Debug)]
+struct Google {
+    hosted_domain: Option<String>,
+}
+
+// === impl GoogleSettings ===
+
+impl GoogleSettings {
+    /// Parameters of the authorization request that are not for `authorize_parameters`.
+    pub const OWN_PARAMETERS: [&str; 2] = ["access_type", "hd"];
+
+    /// OpenID Connect, with Google's parameters and rules.
+    pub(super) fn connect(self, http: Http) -> Oidc {
+        let Self { issuer, hosted_domain, mut app } = self;
+        let parameters = &mut app.authorize_parameters;
+        // Google gives a refresh token for offline access only, and after the first login only with consent.
+        parameters.push(("access_type".into(), "offline".into()));
+        if !parameters.iter().any(|(name, _)| name == "prompt") {
+            parameters.push(("prompt".into(), "consent".into()));
+        }
+        if let Some(domain) = &hosted_domain {
+            parameters.push(("hd".into(), domain.clone()));
+        }
+        Oidc::with_rules(OidcSettings { issuer, app }, Box::new(Google { hosted_domain }), http)
+    }
+}
+
+// === impl Google ===
+
+impl Rules for Google {
+    fn token_issuer<'a>(&self, discovered: &'a str, claims: &Claims) -> Result<Cow<'a, str>, ProviderError> {
+        Ok(Cow::Borrowed(if claims.iss == OLD_ISSUER { OLD_ISSUER } else { discovered }))
+    }
+
+    /// The parameter `hd` only arranges the login page: the browser can take it out. The claim is what counts.
+    /// An e-mail address in the domain is not enough: personal accounts can have one.
+    fn admit(&self, claims: &Claims, identity: Identity) -> Result<Identity, ProviderError> {
+        let Some(domain) = &self.hosted_domain else { return Ok(identity) };
+        if claims.text("hd").is_some_and(|hd| hd.eq_ignore_ascii_case(domain)) {
+            Ok(identity)
+        } else {
+            Err(ProviderError::NotAllowed(format!("the account is not one of the domain {domain}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! `kind: workos`: the User Management API of WorkOS. It looks like OAuth, but its answers are its own.
+
+use async_trait::async_trait;
+use portcullis_proto::time::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{
+    App, ClientAuth, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity,
+    token_endpoint,
+};
+use crate::oauth::scope::Scopes;
+
+/// `kind: workos`.
+#[derive(Clone, Debug)]
+pub struct WorkOsSettings {
+    /// `api_url`: `https://api.workos.com` by default. Ends in a slash.
+    pub api_url: Url,
+    /// How users are led to their login.
+    pub selector: Selector,
+    /// The app. Its `client_secret` is the environment's API key.
+    pub app: App,
+}
+
+/// WorkOS takes exactly one of the three.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// `provider`: `authkit`, or one of WorkOS's names such as `GoogleOAuth`.
+    Provider(String),
+    /// `connection_id`.
+    Connection(String),
+    /// `organization_id`: only its users may log in.
+    Organization(String),
+}
+
+/// A provider of this kind.
+#[derive(Debug)]
+pub(super) struct WorkOs {
+    authorize: Url,
+    authenticate: Url,
+    /// The organization that the session must be in.
+    organization: Option<String>,
+    app: App,
+    http: Http,
+}
+
+/// The answer to a code or a refresh token.
+#[derive(Deserialize)]
+struct Authenticated {
+    user: User,
+    organization_id: Option<String>,
+    access_token: String,
+    refresh_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    email: Option<Value>,
+}
+
+/// What is used of the access token's claims.
+#[derive(Deserialize)]
+struct Session {
+    /// Seconds since 1970.
+    exp: u64,
+}
+
+// === impl WorkOsSettings ===
+
+impl WorkOsSettings {
+    /// Parameters of the authorization request that are not for `authorize_parameters`.
+    pub const OWN_PARAMETERS: [&str; 3] = ["connection_id", "organization_id", "provider"];
+}
+
+// === impl WorkOs ===
+
+impl WorkOs {
+    pub(super) fn new(settings: WorkOsSettings, http: Http) -> Self {
+        let WorkOsSettings { api_url, selector, mut app } = settings;
+        let below = |path: &str| {
+            let mut url = api_url.clone();
+            url.set_path(&format!("{}{path}", api_url.path()));
+            url
+        };
+        let (name, value) = match &selector {
+            Selector::Provider(provider) => ("provider", provider),
+            Selector::Connection(id) => ("connection_id", id),
+            Selector::Organization(id) => ("organization_id", id),
+        };
+        app.authorize_parameters.push((name.into(), value.clone()));
+        let (authorize, authenticate) =
+            (below("user_management/authorize"), below("user_management/authenticate"));
+        let organization = match selector {
+            Selector::Organization(id) => Some(id),
+            Selector::Provider(_) | Selector::Connection(_) => None,
+        };
+        Self { authorize, authenticate, organization, app, http }
+    }
+
+    /// `grant` is what the request has beside the app's credentials.
+    async fn authenticate(&self, mut grant: Value) -> Result<Authenticated, ProviderError> {
+        grant["client_id"] = self.app.client_id.as_str().into();
+        if let ClientAuth::Basic(secret) | ClientAuth::Post(secret) = &self.app.client_auth {
+            grant["client_secret"] = secret.expose_secret().into();
+        }
+        let answer = token_endpoint::screen(self.http.post_json(&self.authenticate, &grant).await?)?;
+        // What serde says would quote the body.
+        serde_json::from_slice(answer.body()).map_err(|_| {
+            ProviderError::Malformed(
+                "the answer of user_management/authenticate is not what it must be".into(),
+            )
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for WorkOs {
+    async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
+        // It knows no scopes: what a token is good for, WorkOS's roles say.
+        Ok(authorization::url(&self.authorize, &self.app, login, &Scopes::default(), None))
+    }
+
+    async fn check_issuer(&self, _: Option<&str>) -> Result<(), ProviderError> {
+        // WorkOS documents none for this API.
+        Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        code: &SecretString,
+        login: &Login<'_>,
+        _: Timestamp,
+    ) -> Result<(Identity, ProviderTokens), ProviderError> {
+        let grant = json!({
+            "grant_type": "authorization_code",
+            "code": code.expose_secret(),
+            "code_verifier": login.verifier,
+        });
+        let answer = self.authenticate(grant).await?;
+        // The parameter alone binds nobody: the browser can change it.
+        if self.organization.is_some() && answer.organization_id != self.organization {
+            return Err(ProviderError::NotAllowed("the session is not in the organization".into()));
+        }
+        let subject = identity::subject(&answer.user.id)
+            .ok_or_else(|| ProviderError::Malformed("the user has no identifier in `id`".into()))?;
+        let email = identity::email(answer.user.email.as_ref());
+        Ok((Identity { subject, email }, answer.tokens()?))
+    }
+
+    async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        _: Timestamp,
+    ) -> Result<ProviderTokens, ProviderError> {
+        let grant = json!({ "grant_type": "refresh_token", "refresh_token": refresh_token.expose_secret() });
+        self.authenticate(grant).await?.tokens()
+    }
+}
+
+// === impl Authenticated ===
+
+impl Authenticated {
+    fn tokens(&self) -> Result<ProviderTokens, ProviderError> {
+        let expires_at = expires_at(&self.access_token)?;
+        token_endpoint::usable(&self.access_token, Some(expires_at), self.refresh_token.as_deref())
+    }
+}
+
+/// Only the access token itself says how long it lives. It comes from WorkOS's own endpoint: whether its
+/// signature is right is for whom it is shown to.
+fn expires_at(access_token: &str) -> Result<Timestamp, ProviderError> {
+    let session: Session = jsonwebtoken::dangerous::insecure_decode_claims(access_token)
+        .map_err(|_| ProviderError::Malformed("access_token is no JWT with `exp`".into()))?;
+    Ok(Timestamp::from_millis(session.exp.saturating_mul(1000)))
+}
+
+#[cfg(test)]
+mod tests;
