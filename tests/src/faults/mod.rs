@@ -3,7 +3,7 @@
 //!
 //! A round ([`round`]) is load ([`load`]), faults at random moments ([`schedule`]), recovery, and a comparison of
 //! everything that the [`model`] remembers with what there is ([`settle`]). What the model finds wrong is a
-//! [`Verdict`](model::Verdict): something that was acknowledged is lost, something that was revoked is accepted, or
+//! [`Verdict`]: something that was acknowledged is lost, something that was revoked is accepted, or
 //! a part does not recover.
 //!
 //! Below the programs, the [`shim`] cuts power and moves clocks, and a [`small_disk`] is soon full.

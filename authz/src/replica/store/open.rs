@@ -160,6 +160,7 @@ fn open_database(directory: &Path, max_records: usize) -> Result<Database, Failu
 
 fn try_open(directory: &Path, max_records: usize) -> Result<Database, Failure> {
     remove_unfinished_snapshots(directory)?;
+    sync_what_was_left(directory)?;
     let cache = CACHE_PER_RECORD.saturating_mul(max_records as u64).max(64 << 20);
     let config = sled::Config::new().path(directory).cache_capacity(cache).segment_size(SEGMENT);
     let db = config.flush_every_ms(None).open()?;
@@ -197,6 +198,16 @@ fn load(log: &sled::Tree) -> Result<Loaded, Failure> {
         }
     }
     Ok(Loaded { position: Some((generation, position)), entries })
+}
+
+/// A process that was killed has left the end of its log in the kernel's memory. sled reads it there, and syncs a
+/// snapshot that reaches to its end: after a power cut right then there would be a hole before it.
+fn sync_what_was_left(directory: &Path) -> io::Result<()> {
+    match File::open(directory.join("db")) {
+        Ok(data) => data.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A power cut can leave one half written, and sled refuses to open beside it.

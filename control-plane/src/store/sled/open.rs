@@ -94,6 +94,7 @@ pub(super) fn open(path: &Path, random: &dyn Random) -> Result<(Db, MakeDurable)
     refuse_foreign_files(path)?;
     wait_for_lock(path)?;
     remove_unfinished_snapshots(path).map_err(at(path))?;
+    sync_what_was_left(path).map_err(at(path))?;
     let config =
         ::sled::Config::new().path(path).cache_capacity(CACHE).segment_size(SEGMENT).flush_every_ms(None);
     let db = config.open().map_err(|error| in_store(backend(error)))?;
@@ -157,6 +158,16 @@ fn wait_for_lock(path: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// A process that was killed has left the end of its log in the kernel's memory. sled reads it there, and syncs a
+/// snapshot that reaches to its end: after a power cut right then there would be a hole before it.
+fn sync_what_was_left(path: &Path) -> io::Result<()> {
+    match File::open(path.join("db")) {
+        Ok(data) => data.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A snapshot that was cut off while it was written makes sled fail. It is only a shortcut to what the log
