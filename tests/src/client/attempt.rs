@@ -21,6 +21,9 @@ pub enum Failure {
         /// The answer.
         answer: Box<Answer>,
     },
+    /// The browser came back with an error in the code's place (RFC 6749 section 4.1.2.1).
+    #[error("sent back with {0}")]
+    SentBack(String),
 }
 
 // === impl Failure ===
@@ -42,6 +45,9 @@ impl Failure {
             Self::Answered { answer, .. } => {
                 answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS
             }
+            // What would be 500 and 503, were it not a redirect. By a clock that is a minute behind, for one, every ID
+            // token is from the future.
+            Self::SentBack(error) => matches!(error.as_str(), "server_error" | "temporarily_unavailable"),
         }
     }
 }
@@ -97,9 +103,10 @@ impl Client {
         let (browser, visit) = (Browser::of(self.caller), Visit::approve(user));
         let callback = browser.attempt(&authorization.url, &self.redirect_uri, visit).await?;
         assert_eq!(callback.get("state"), Some(&authorization.state), "{callback:?}");
-        match callback.get("code") {
-            Some(code) => Ok((authorization, code.clone())),
-            None => panic!("an approved login came back with {callback:?}"),
+        match (callback.get("code"), callback.get("error")) {
+            (Some(code), None) => Ok((authorization, code.clone())),
+            (None, Some(error)) => Err(Failure::SentBack(error.clone())),
+            _ => panic!("an approved login came back with {callback:?}"),
         }
     }
 

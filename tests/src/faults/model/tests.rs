@@ -216,9 +216,12 @@ fn a_login_beside_a_wide_revocation_may_be_hit_or_refused() {
     story.later(1);
     let after = Login::new(story.client.clone(), "ada", story.now);
     story.model.login_refused(&after, &answered(OUTAGE), story.now);
+    story.model.login_refused(&after, &Failure::SentBack("server_error".to_owned()), story.now);
     assert_eq!(story.verdicts(), []);
-    story.model.login_refused(&after, &answered(REFUSED), story.now);
+    story.model.login_refused(&after, &Failure::SentBack("access_denied".to_owned()), story.now);
     assert_eq!(story.verdicts(), [Kind::Lost]);
+    story.model.login_refused(&after, &answered(REFUSED), story.now);
+    assert_eq!(story.verdicts(), [Kind::Lost, Kind::Lost]);
 }
 
 #[test]
