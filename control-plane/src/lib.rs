@@ -19,6 +19,7 @@
 
 pub mod app;
 pub mod config;
+pub mod credential;
 pub mod edge;
 pub mod grpc;
 pub mod http;

@@ -13,6 +13,7 @@ use url::{Origin, Url};
 
 use crate::provider;
 
+mod credential;
 mod edge;
 mod item;
 mod load;
@@ -24,6 +25,7 @@ mod section;
 mod servers;
 mod values;
 
+pub use self::credential::{CredentialHeader, CredentialMode, StaticCredential, UserToken};
 pub use self::load::{load, parse};
 pub use self::problems::{Problem, Problems};
 pub use self::section::Environment;
@@ -112,13 +114,6 @@ pub struct Server {
     pub scopes: Vec<String>,
     /// What every request must have; part of `scopes`.
     pub required_scopes: Vec<String>,
-}
-
-/// What the MCP server gets in the proxy token's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialMode {
-    /// The user's access token from the provider, as `Authorization: Bearer`.
-    ProviderToken,
 }
 
 /// How long things live. Every one has a default.

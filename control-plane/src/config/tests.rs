@@ -71,7 +71,7 @@ fn defaults_hold_for_what_the_file_leaves_out() {
     let server = &config.servers[&ServerName::new("demo")];
     assert_eq!(server.url.as_str(), "http://localhost:10000/demo/mcp");
     assert_eq!(server.provider.as_str(), "corp");
-    assert_eq!(server.credential, CredentialMode::ProviderToken);
+    assert!(server.credential.is_provider_token());
     assert_eq!(server.scopes, ["openid", "email"], "the provider's");
     assert_eq!(server.required_scopes, ["email"]);
 

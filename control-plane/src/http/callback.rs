@@ -131,7 +131,7 @@ async fn grant(
     tokens: &ProviderTokens,
 ) -> Result<Token<token::Code>, LoginError> {
     let (random, now, request) = (app.random.as_ref(), app.now(), &pending.request);
-    let (server, _) = app.server(&request.server).ok_or(LoginError::NotConfigured)?;
+    app.server(&request.server).ok_or(LoginError::NotConfigured)?;
     let id = GrantId::generate(random);
     let data_key = SealingKey::generate(random);
     let (master_key, wrapped) = app.keys.wrap(random, &id, &data_key);
@@ -148,7 +148,7 @@ async fn grant(
         born: Sequence::default(),
         master_key,
         data_key: wrapped,
-        upstream: upstream::seal(random, &data_key, &id, server.credential, tokens, 0),
+        upstream: upstream::seal(random, &data_key, &id, tokens, 0),
         id,
     };
     let code = Token::<token::Code>::generate(random);
