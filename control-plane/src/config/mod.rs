@@ -138,7 +138,8 @@ pub struct Lifetimes {
 pub struct Limits {
     /// Registrations that nobody has logged in with yet: 10,000.
     pub unused_clients: usize,
-    /// Logins under way: 20,000. One can take some kilobytes.
+    /// Logins under way: 20,000. One can take some kilobytes. As many may wait for a token of the user's own, and as
+    /// many sessions may there be on the account page.
     pub pending: usize,
 }
 

@@ -9,6 +9,7 @@ use crate::provider::{ClientAuth, Settings};
 mod bad_values;
 mod kinds;
 mod secrets;
+mod user_token;
 
 /// The smallest complete file; each bad file below differs from it in one thing.
 const GOOD: &str = "\

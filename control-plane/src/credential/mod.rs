@@ -1,6 +1,8 @@
 //! What the MCP server gets in the proxy token's place. Made when authz asks about a token, sealed so that only the
 //! token opens it.
 
+pub mod user_token;
+
 use portcullis_proto::seal::{Field, OpenError, SealingKey};
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::v1;
@@ -49,7 +51,8 @@ pub async fn compose(
         }
         CredentialMode::Static(fixed) => vec![fixed.header.with(&fixed.secret)],
         CredentialMode::None => Vec::new(),
-        CredentialMode::UserToken(_) | CredentialMode::Assertion => return Err(ComposeError::AuthorizeAgain),
+        CredentialMode::UserToken(settings) => user_token::headers(app, grant, settings).await?,
+        CredentialMode::Assertion => return Err(ComposeError::AuthorizeAgain),
     };
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
     Ok(Composed { sealed: seal(app, &data_key, grant, headers), expires_at: None, revision: 0 })

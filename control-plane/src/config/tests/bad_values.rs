@@ -162,6 +162,8 @@ fn server_urls() {
             ("http://localhost/token", &token),
             ("http://localhost/token/", &token),
             ("http://localhost/assets/mcp", &assets),
+            ("http://localhost/account/mcp", &own("/account")),
+            ("http://localhost/user-token", &own("/user-token")),
             ("http://localhost/.well-known", metadata),
             ("http://localhost/x/../.well-knownish", metadata),
             ("http://localhost/mcp/.well-known/x", metadata),
