@@ -107,6 +107,7 @@ fn record(number: u64) -> TokenRecord {
         wrapped_key: Sealed::from_bytes([7; 60]),
         credential: Sealed::from_bytes([7; 140]),
         credential_expires_at: None,
+        credential_revision: 0,
     }
 }
 

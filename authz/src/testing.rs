@@ -28,6 +28,7 @@ pub(crate) fn record() -> TokenRecord {
         wrapped_key: Sealed::from_bytes(*b"wrapped"),
         credential: Sealed::from_bytes(*b"credential"),
         credential_expires_at: None,
+        credential_revision: 0,
     }
 }
 

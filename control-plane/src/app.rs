@@ -13,7 +13,7 @@ use crate::instances::Instances;
 use crate::issuer::Issuers;
 use crate::keys::{FormKey, MasterKeys};
 use crate::metrics::{Metrics, ScopeLabel};
-use crate::provider::Provider;
+use crate::provider::{Http, Provider};
 use crate::store::{Store, StoreError};
 use crate::upstream::Upstreams;
 
@@ -27,6 +27,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Where users log in.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    /// What tokens of users' own are checked with.
+    pub http: Http,
     /// What data keys are sealed under.
     pub keys: MasterKeys,
     /// What our pages' forms are signed with.
@@ -51,6 +53,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Where users log in: one for each of the configuration's.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    /// What tokens of users' own are checked with.
+    pub http: Http,
     /// What data keys are sealed under.
     pub keys: MasterKeys,
     /// The time.
@@ -72,6 +76,7 @@ impl App {
             config: parts.config,
             store: parts.store,
             providers: parts.providers,
+            http: parts.http,
             keys: parts.keys,
             clock: parts.clock,
             random: parts.random,
@@ -99,7 +104,20 @@ impl App {
 
     /// Revokes, and says so in log and metrics.
     pub async fn revoke(&self, scope: Scope, by: &'static str) -> Result<Entry, StoreError> {
-        let kind = match &scope {
+        let entry = self.store.revoke(scope, self.now()).await?;
+        self.note_revocation(&entry, by);
+        Ok(entry)
+    }
+
+    /// The same for what the store has revoked together with something else.
+    pub fn note_revocations(&self, entries: &[Entry], by: &'static str) {
+        for entry in entries {
+            self.note_revocation(entry, by);
+        }
+    }
+
+    fn note_revocation(&self, entry: &Entry, by: &'static str) {
+        let kind = match &entry.scope {
             Scope::Token(_) => "token",
             Scope::Grant(_) => "grant",
             Scope::Client(_) => "client",
@@ -107,9 +125,7 @@ impl App {
             Scope::Server(_) => "server",
             Scope::Everything => "everything",
         };
-        let entry = self.store.revoke(scope, self.now()).await?;
         self.metrics.revocations.get_or_create(&ScopeLabel { scope: kind }).inc();
         tracing::info!(sequence = entry.sequence.0, scope = ?entry.scope, by, "revoked");
-        Ok(entry)
     }
 }

@@ -1,4 +1,4 @@
-//! The master key ring: what the data keys of grants are sealed under.
+//! The master key ring: what data keys are sealed under.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use portcullis_proto::ids::GrantId;
 use portcullis_proto::random::{self, Random};
-use portcullis_proto::seal::{Field, OpenError, Sealed, SealingKey};
+use portcullis_proto::seal::{OpenError, Owner, Sealed, SealingKey};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -102,21 +101,19 @@ impl MasterKeys {
         Ok(Self { current: file.current, ring })
     }
 
-    /// Seals a grant's data key: the current master key's id, and the sealed key.
-    pub fn wrap(&self, random: &dyn Random, grant: &GrantId, data_key: &SealingKey) -> (String, Sealed) {
-        let sealed = self.current_key().wrap(random, grant, Field::DataKeyForControlPlane, data_key);
-        (self.current.clone(), sealed)
+    /// Seals an owner's data key: the current master key's id, and the sealed key.
+    pub fn wrap<O: Owner>(&self, random: &dyn Random, owner: &O, data_key: &SealingKey) -> (String, Sealed) {
+        (self.current.clone(), self.current_key().wrap(random, owner, O::DATA_KEY, data_key))
     }
 
-    /// Opens a grant's data key.
-    pub fn unwrap_key(
+    /// Opens an owner's data key.
+    pub fn unwrap_key<O: Owner>(
         &self,
         master_key: &str,
-        grant: &GrantId,
+        owner: &O,
         sealed: &Sealed,
     ) -> Result<SealingKey, OpenError> {
-        let master = self.ring.get(master_key).ok_or(OpenError)?;
-        master.unwrap_key(grant, Field::DataKeyForControlPlane, sealed)
+        self.ring.get(master_key).ok_or(OpenError)?.unwrap_key(owner, O::DATA_KEY, sealed)
     }
 
     /// The key for our pages' forms.
@@ -170,6 +167,7 @@ impl FormKey {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use portcullis_proto::ids::GrantId;
     use portcullis_proto::random::SystemRandom;
 
     use super::*;

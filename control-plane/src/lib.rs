@@ -6,7 +6,8 @@
 //! [`http::register`] and opens [`http::authorize`] in the user's browser: a page of ours asks for consent,
 //! [`http::consent`] stores what was approved and sends the browser to the provider, [`http::callback`]
 //! exchanges the provider's code, stores a grant and sends the browser back. The client redeems its code at
-//! [`http::token`].
+//! [`http::token`]. Where the MCP server wants a token of the user's own, [`http::user_token`] asks for it before
+//! there is a grant; on [`http::account`] users see and end what acts in their name.
 //!
 //! What is right and wrong in each step is decided in [`oauth`], by pure functions of values; what is used,
 //! rotated and revoked is decided in [`store`], by one conditional write each. Providers are in
@@ -19,6 +20,7 @@
 
 pub mod app;
 pub mod config;
+pub mod credential;
 pub mod edge;
 pub mod grpc;
 pub mod http;

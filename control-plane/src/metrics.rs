@@ -17,6 +17,10 @@ pub struct Metrics {
     pub authorizations: Family<OutcomeLabel, Counter>,
     /// Provider callbacks, by what became of them.
     pub logins: Family<OutcomeLabel, Counter>,
+    /// Tokens of users' own, by what became of them.
+    pub user_tokens: Family<OutcomeLabel, Counter>,
+    /// What users did on the account page.
+    pub account: Family<OutcomeLabel, Counter>,
     /// Token requests, by grant type and by what became of them.
     pub tokens: Family<TokenLabels, Counter>,
     /// Entries appended to the revocation log, by scope.
@@ -75,6 +79,8 @@ impl Default for Metrics {
             registrations: Counter::default(),
             authorizations: Family::default(),
             logins: Family::default(),
+            user_tokens: Family::default(),
+            account: Family::default(),
             tokens: Family::default(),
             revocations: Family::default(),
             resolves: Family::default(),
@@ -100,6 +106,12 @@ impl Metrics {
             self.authorizations.clone(),
         );
         registry.register("logins", "Provider callbacks, by what became of them", self.logins.clone());
+        registry.register(
+            "user_tokens",
+            "Tokens of users' own, by what became of them",
+            self.user_tokens.clone(),
+        );
+        registry.register("account", "What users did on the account page", self.account.clone());
         registry.register("token_requests", "Token requests, by what became of them", self.tokens.clone());
         registry.register(
             "revocations",

@@ -74,7 +74,7 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartErro
     let connect = |settings: &crate::provider::Settings| settings.connect(http.clone());
     let providers =
         config.providers.iter().map(|(name, settings)| (name.clone(), connect(settings))).collect();
-    Ok(App::new(Parts { config, store, providers, keys, clock, random }))
+    Ok(App::new(Parts { config, store, providers, http, keys, clock, random }))
 }
 
 /// A clock may have been set back by a little.

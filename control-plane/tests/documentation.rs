@@ -24,13 +24,15 @@ providers:
   four: { kind: github, unknown-key: 1 }
   five: { kind: entra, unknown-key: 1, client_certificate: { unknown-key: 1 } }
   six: { kind: workos, unknown-key: 1 }
-servers: { demo: { unknown-key: 1 } }
+servers:
+  demo: { unknown-key: 1 }
+  tokens: { credential: { user_token: { unknown-key: 1 } } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }
 ";
 
 /// The names in it.
-const NAMES: [&str; 7] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo."];
+const NAMES: [&str; 8] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo.", ".tokens."];
 
 /// Sections, whose own keys the documentation lists in their place.
 const SECTIONS: [&str; 11] = [

@@ -24,15 +24,25 @@ pub(crate) enum Match {
 }
 
 /// First segments of the paths below: no MCP server may have them.
-pub(crate) const RESERVED: [&str; 8] =
-    [".well-known", "register", "token", "revoke", "authorize", "consent", "callback", "assets"];
+pub(crate) const RESERVED: [&str; 10] = [
+    ".well-known",
+    "register",
+    "token",
+    "revoke",
+    "authorize",
+    "consent",
+    "callback",
+    "user-token",
+    "account",
+    "assets",
+];
 
 /// What reads, and answers CORS preflights.
 pub(crate) const READ: &str = "GET|HEAD|OPTIONS";
 
 /// The routes that every origin has. The metadata documents of an MCP server are also where clients append their
 /// well-known path to the server's: those routes come from the server's path.
-pub(crate) const OAUTH: [OAuthRoute; 9] = [
+pub(crate) const OAUTH: [OAuthRoute; 11] = [
     OAuthRoute {
         // With the server's path inserted behind the well-known one (RFC 9728 section 3.1, RFC 8414 section 3.1),
         // or without (MCP 2025-03-26).
@@ -91,6 +101,20 @@ pub(crate) const OAUTH: [OAuthRoute; 9] = [
         matches: Match::Path("/callback"),
         methods: "GET",
         has_body: false,
+        rate: |limits| limits.browser,
+    },
+    OAuthRoute {
+        name: "user-token",
+        matches: Match::Path("/user-token"),
+        methods: "POST",
+        has_body: true,
+        rate: |limits| limits.browser,
+    },
+    OAuthRoute {
+        name: "account",
+        matches: Match::Below("/account"),
+        methods: "GET|HEAD|POST",
+        has_body: true,
         rate: |limits| limits.browser,
     },
     OAuthRoute {

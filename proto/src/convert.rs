@@ -33,6 +33,7 @@ impl From<TokenRecord> for v1::TokenRecord {
             wrapped_key: record.wrapped_key.into_bytes(),
             sealed_credential: record.credential.into_bytes(),
             credential_expires_at_ms: record.credential_expires_at.map_or(0, Timestamp::as_millis),
+            credential_revision: record.credential_revision,
         }
     }
 }
@@ -58,6 +59,7 @@ impl TryFrom<v1::TokenRecord> for TokenRecord {
             credential_expires_at: Some(message.credential_expires_at_ms)
                 .filter(|&at| at != 0)
                 .map(Timestamp::from_millis),
+            credential_revision: message.credential_revision,
         })
     }
 }

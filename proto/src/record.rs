@@ -35,4 +35,6 @@ pub struct TokenRecord {
     pub credential: Sealed,
     /// From when on the provider refuses the credential; `None` where it does not expire.
     pub credential_expires_at: Option<Timestamp>,
+    /// Stands for the settings by which the credential was made: where the server has others now, it is outdated.
+    pub credential_revision: u64,
 }

@@ -4,6 +4,8 @@
 //! only sealed: by the control plane under its master key, and once for each access token under a key
 //! derived from that token's text. Whoever has a store but no token can open nothing.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
 use serde::{Deserialize, Serialize};
@@ -26,11 +28,20 @@ pub struct SealingKey(Zeroizing<[u8; KEY_LEN]>);
 #[serde(transparent)]
 pub struct Sealed(#[serde(with = "crate::base64_text")] Vec<u8>);
 
-/// What a sealed value is. It goes into the associated data together with the grant, so that none can
+/// Whose a sealed value is: a grant, or whatever else has a data key of its own.
+pub trait Owner {
+    /// What the owner's data key is, under the master key. No two kinds of owner have the same.
+    const DATA_KEY: Field;
+
+    /// Which owner it is, among those of its kind.
+    fn name(&self) -> Cow<'_, [u8]>;
+}
+
+/// What a sealed value is. It goes into the associated data together with the owner's name, so that none can
 /// be put in another's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// The data key, under the master key.
+    /// A grant's data key, under the master key.
     DataKeyForControlPlane,
     /// The data key, under an access token's key.
     DataKeyForToken,
@@ -40,6 +51,10 @@ pub enum Field {
     ProviderRefreshToken,
     /// The answer to a refresh request, kept for its repetition.
     RefreshAnswer,
+    /// The data key of a token that a user has given us, under the master key.
+    DataKeyOfUserToken,
+    /// A token that a user has given us.
+    UserToken,
 }
 
 /// The sealed value was changed, belongs elsewhere, or the key is another one. Which, nobody can tell.
@@ -90,26 +105,26 @@ impl SealingKey {
         &self.0
     }
 
-    /// Seals `plaintext` for one field of one grant.
+    /// Seals `plaintext` for one field of one owner.
     #[expect(clippy::expect_used, reason = "AES-GCM fails only on messages above 64 GiB")]
-    pub fn seal(&self, random: &dyn Random, grant: &GrantId, field: Field, plaintext: &[u8]) -> Sealed {
+    pub fn seal(&self, random: &dyn Random, owner: &impl Owner, field: Field, plaintext: &[u8]) -> Sealed {
         let nonce: [u8; NONCE_LEN] = random::bytes(random);
         let mut message = Zeroizing::new(plaintext.to_vec());
         let tag = self
             .cipher()
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(associated_data(grant, field)),
+                Aad::from(associated_data(owner, field)),
                 &mut message,
             )
             .expect("the message is short");
         Sealed([&nonce, message.as_slice(), tag.as_ref()].concat())
     }
 
-    /// Opens what was sealed under this key for this field of this grant.
+    /// Opens what was sealed under this key for this field of this owner.
     pub fn open(
         &self,
-        grant: &GrantId,
+        owner: &impl Owner,
         field: Field,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
@@ -118,7 +133,7 @@ impl SealingKey {
         let mut message = Zeroizing::new(ciphertext.to_vec());
         let length = self
             .cipher()
-            .open_in_place(nonce, Aad::from(associated_data(grant, field)), &mut message)
+            .open_in_place(nonce, Aad::from(associated_data(owner, field)), &mut message)
             .map_err(|_| OpenError)?
             .len();
         message.truncate(length);
@@ -126,13 +141,13 @@ impl SealingKey {
     }
 
     /// Seals another key.
-    pub fn wrap(&self, random: &dyn Random, grant: &GrantId, field: Field, key: &Self) -> Sealed {
-        self.seal(random, grant, field, key.expose())
+    pub fn wrap(&self, random: &dyn Random, owner: &impl Owner, field: Field, key: &Self) -> Sealed {
+        self.seal(random, owner, field, key.expose())
     }
 
     /// Opens another key.
-    pub fn unwrap_key(&self, grant: &GrantId, field: Field, sealed: &Sealed) -> Result<Self, OpenError> {
-        Self::from_bytes(&self.open(grant, field, sealed)?)
+    pub fn unwrap_key(&self, owner: &impl Owner, field: Field, sealed: &Sealed) -> Result<Self, OpenError> {
+        Self::from_bytes(&self.open(owner, field, sealed)?)
     }
 
     #[expect(clippy::expect_used, reason = "the key has the length that the algorithm asks for")]
@@ -178,20 +193,33 @@ impl Zeroize for Sealed {
     }
 }
 
+// === impl GrantId ===
+
+impl Owner for GrantId {
+    const DATA_KEY: Field = Field::DataKeyForControlPlane;
+
+    fn name(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.as_str().as_bytes())
+    }
+}
+
 // === impl Field ===
 
-/// A tag of one byte, then the grant: no two pairs give the same bytes.
-fn associated_data(grant: &GrantId, field: Field) -> Vec<u8> {
+/// A tag of one byte, then the owner: no two pairs give the same bytes.
+fn associated_data(owner: &impl Owner, field: Field) -> Vec<u8> {
     let tag = match field {
         Field::DataKeyForControlPlane => 1,
         Field::DataKeyForToken => 2,
         Field::Credential => 3,
         Field::ProviderRefreshToken => 4,
         Field::RefreshAnswer => 5,
+        Field::DataKeyOfUserToken => 6,
+        Field::UserToken => 7,
     };
-    let mut data = Vec::with_capacity(1 + grant.as_str().len());
+    let name = owner.name();
+    let mut data = Vec::with_capacity(1 + name.len());
     data.push(tag);
-    data.extend_from_slice(grant.as_str().as_bytes());
+    data.extend_from_slice(&name);
     data
 }
 

@@ -1,7 +1,9 @@
 // Chromium goes through one authorization, as a user would.
 //
 //   node browser.mjs --url AUTHORIZE_URL --redirect-uri http://localhost:PORT/callback
-//        [--decision approve|deny] [--user ada] [--screenshots DIRECTORY]
+//        [--decision approve|deny] [--user ada] [--token TOKEN] [--account ACCOUNT_URL] [--screenshots DIRECTORY]
+//
+// With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out.
 //
 // Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
 // error or Content-Security-Policy violation.
@@ -19,6 +21,8 @@ const { values: options } = parseArgs({
     'redirect-uri': { type: 'string' },
     decision: { type: 'string', default: 'approve' },
     user: { type: 'string', default: 'ada' },
+    token: { type: 'string', default: '' },
+    account: { type: 'string' },
     screenshots: { type: 'string' },
   },
 });
@@ -27,6 +31,19 @@ const PAGES = 10; // more than any honest login has
 
 // What each kind of page wants from its user, in the order of asking.
 const answers = [
+  {
+    page: 'user-token',
+    shown: 'input[name=token]',
+    answer: async (tab) => {
+      await tab.fill('input[name=token]', options.token);
+      await tab.click(`button[name=decision][value=${options.decision}]`);
+    },
+  },
+  {
+    page: 'account-login',
+    shown: 'button[name=provider]',
+    answer: (tab) => tab.click('button[name=provider]'),
+  },
   {
     page: 'consent',
     shown: 'button[name=decision]',
@@ -105,20 +122,38 @@ async function main() {
       await tab.screenshot({ path: path.join(options.screenshots, file), fullPage: true });
     };
 
+    /** Answers page after page, until there is one with `end` on it. */
+    const goOn = async (end) => {
+      for (let count = 0; count < PAGES; count += 1) {
+        // Between two forms there may be pages that lead on by themselves.
+        await tab.waitForSelector(`${anyForm}, ${end}`);
+        if (await tab.$(end)) break;
+        const visible = await Promise.all(answers.map(({ shown }) => tab.$(shown)));
+        const { page, answer } = answers[visible.findIndex(Boolean)];
+        await screenshot(page);
+        const before = tab.url();
+        const left = tab.waitForURL((url) => url.href !== before, { waitUntil: 'commit' });
+        await answer(tab);
+        await left;
+      }
+    };
+
     await tab.goto(options.url);
-    for (let count = 0; count < PAGES; count += 1) {
-      // Between two forms there may be pages that lead on by themselves.
-      await tab.waitForSelector(`${anyForm}, #done`);
-      if (await tab.$('#done')) break;
-      const visible = await Promise.all(answers.map(({ shown }) => tab.$(shown)));
-      const { page, answer } = answers[visible.findIndex(Boolean)];
-      await screenshot(page);
-      const before = tab.url();
-      const left = tab.waitForURL((url) => url.href !== before, { waitUntil: 'commit' });
-      await answer(tab);
-      await left;
-    }
+    await goOn('#done');
     await screenshot('done');
+    if (options.account) {
+      const logOut = 'form[action="/account/logout"] button';
+      await tab.goto(options.account);
+      await goOn(logOut);
+      await screenshot('account');
+      await tab.click('form[action="/account/replace"] button');
+      await tab.waitForSelector('input[name=token]');
+      await goOn(logOut);
+      await screenshot('account');
+      await tab.click(logOut);
+      await tab.waitForSelector('button[name=provider]');
+      await screenshot('account-login');
+    }
     return { callback: await listener.callback, pages, problems };
   } catch (error) {
     problems.push(stripVTControlCharacters(error.message));

@@ -1,5 +1,8 @@
 //! Chromium: cookies, Content-Security-Policy and redirects as a real browser understands them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails here fails the test")]
+
+use axum::Router;
 use http::StatusCode;
 use portcullis_tests::binaries::root;
 use portcullis_tests::client::{Authorization, Client};
@@ -7,6 +10,7 @@ use portcullis_tests::programs::free_addresses;
 use portcullis_tests::scripts::node;
 use portcullis_tests::stack::{Provider, Stack};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 /// A client whose redirect URI is on a free port: any will do on loopback (RFC 8252 section 7.3).
 async fn client(stack: &Stack) -> Client {
@@ -16,7 +20,25 @@ async fn client(stack: &Stack) -> Client {
     client
 }
 
+/// Says of every token that it is good.
+async fn check_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(async || "")).await });
+    url
+}
+
 async fn visit(client: &Client, request: &Authorization, decision: &str, screenshots: &str) -> Value {
+    visit_and(client, request, decision, screenshots, &[]).await
+}
+
+async fn visit_and(
+    client: &Client,
+    request: &Authorization,
+    decision: &str,
+    screenshots: &str,
+    more: &[&str],
+) -> Value {
     let screenshots = root().join("target/screenshots").join(screenshots);
     let arguments = [
         "--url",
@@ -29,7 +51,7 @@ async fn visit(client: &Client, request: &Authorization, decision: &str, screens
         &screenshots.to_string_lossy(),
     ];
     // Fails on any console error, and Chromium tells there what a policy has stopped.
-    node("browser.mjs", &arguments).await
+    node("browser.mjs", &[&arguments, more].concat()).await
 }
 
 #[tokio::test]
@@ -67,4 +89,40 @@ async fn denial_leads_back_to_the_client_without_a_login() {
     assert_eq!(seen["callback"]["error"], "access_denied");
     assert_eq!(seen["callback"]["state"], request.state);
     assert_eq!(seen["callback"]["iss"], stack.origin());
+}
+
+#[tokio::test]
+async fn a_token_is_given_replaced_and_the_session_logged_out() {
+    let check_url = check_url().await;
+    let credential = json!({ "user_token": {
+        "label": "GitHub personal access token",
+        "help_url": "https://github.com/settings/personal-access-tokens",
+        "check_url": check_url,
+    } });
+    let configure = |config: &mut Value| config["servers"]["demo"]["credential"] = credential;
+    let stack = Stack::builder().configure(move |config, _| configure(config)).start().await;
+    let client = client(&stack).await;
+    let request = client.authorization();
+    let account = format!("{}/account", stack.origin());
+    let more = ["--token", "a-token", "--account", &account];
+    let seen = visit_and(&client, &request, "approve", "user-token", &more).await;
+    // The session's cookie is `Strict`, and goes along nevertheless when the login leads back to the page.
+    let pages = [
+        "consent",
+        "demo-login",
+        "user-token",
+        "done",
+        "account-login",
+        "demo-login",
+        "account",
+        "user-token",
+        "account",
+        "account-login",
+    ];
+    assert_eq!(seen["pages"], json!(pages));
+    let code = seen["callback"]["code"].as_str().unwrap();
+    let tokens = client.redeem(&request, code).await.tokens();
+    assert_eq!(client.status(&tokens.access_token).await, StatusCode::OK);
+    let requests = stack.upstream().take();
+    assert_eq!(requests[0].headers["authorization"], "Bearer a-token");
 }

@@ -191,6 +191,7 @@ impl WatchStream {
             resource_metadata: format!("https://mcp.example.com/.well-known/oauth-protected-resource/{name}"),
             scopes: vec!["openid".to_owned(), "tools".to_owned()],
             required_scopes: vec!["tools".to_owned()],
+            credential_revision: 0,
         };
         let servers = vec![server("demo"), server("other")];
         self.send(Message::Catalog(v1::Catalog { servers })).await;

@@ -290,6 +290,7 @@ fn record(token: &Token<Access>) -> TokenRecord {
         wrapped_key: token_key.wrap(random, &grant, Field::DataKeyForToken, &data_key),
         credential: data_key.seal(random, &grant, Field::Credential, &credential),
         credential_expires_at: None,
+        credential_revision: 0,
         grant,
     }
 }

@@ -13,6 +13,7 @@ use url::{Origin, Url};
 
 use crate::provider;
 
+mod credential;
 mod edge;
 mod item;
 mod load;
@@ -24,6 +25,7 @@ mod section;
 mod servers;
 mod values;
 
+pub use self::credential::{CredentialHeader, CredentialMode, StaticCredential, UserToken};
 pub use self::load::{load, parse};
 pub use self::problems::{Problem, Problems};
 pub use self::section::Environment;
@@ -114,13 +116,6 @@ pub struct Server {
     pub required_scopes: Vec<String>,
 }
 
-/// What the MCP server gets in the proxy token's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialMode {
-    /// The user's access token from the provider, as `Authorization: Bearer`.
-    ProviderToken,
-}
-
 /// How long things live. Every one has a default.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
@@ -143,7 +138,8 @@ pub struct Lifetimes {
 pub struct Limits {
     /// Registrations that nobody has logged in with yet: 10,000.
     pub unused_clients: usize,
-    /// Logins under way: 20,000. One can take some kilobytes.
+    /// Logins under way: 20,000. One can take some kilobytes. As many may wait for a token of the user's own, and as
+    /// many sessions may there be on the account page.
     pub pending: usize,
 }
 

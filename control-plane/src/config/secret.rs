@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -19,7 +19,12 @@ const FORMS: &str = "must be one of `{ file: PATH }`, `{ env: NAME }` and `{ val
 ///
 /// Goes around [`super::section::Section`], which names the keys that it does not know: here such a key may
 /// be the secret itself, as in `{ hunter2 }`.
-pub(super) fn read(mut item: Item<'_>) -> Result<SecretString, Reported> {
+pub(super) fn read(item: Item<'_>) -> Result<SecretString, Reported> {
+    with_file(item).map(|(secret, _)| secret)
+}
+
+/// The same, with the file that it was read from, if it was.
+pub(super) fn with_file(mut item: Item<'_>) -> Result<(SecretString, Option<PathBuf>), Reported> {
     let (form, text) = match std::mem::replace(&mut item.value, Value::Nothing) {
         Value::Section(mut entries) if entries.len() == 1 => match entries.pop() {
             Some((key, node)) => match node.value {
@@ -33,15 +38,18 @@ pub(super) fn read(mut item: Item<'_>) -> Result<SecretString, Reported> {
         },
         _ => return Err(item.wrong(FORMS)),
     };
-    let secret = match form.as_str() {
-        "file" => from_file(&item.context.base.join(text)),
-        "env" => from_environment(&item, &text),
-        "value" => Ok(text),
-        _ => Err(FORMS.to_owned()),
+    let (secret, file) = match form.as_str() {
+        "file" => {
+            let path = item.context.base.join(text);
+            (from_file(&path), Some(path))
+        }
+        "env" => (from_environment(&item, &text), None),
+        "value" => (Ok(text), None),
+        _ => (Err(FORMS.to_owned()), None),
     };
     match secret {
         Ok(secret) if secret.is_empty() => Err(item.wrong("the secret is empty")),
-        Ok(secret) => Ok(secret.into()),
+        Ok(secret) => Ok((secret.into(), file)),
         Err(wrong) => Err(item.wrong(wrong)),
     }
 }
@@ -52,7 +60,7 @@ pub(super) fn file(item: Item<'_>) -> Result<String, Reported> {
     from_file(&item.path()?).map_err(|wrong| context.notes.add(&place, wrong))
 }
 
-fn from_file(path: &Path) -> Result<String, String> {
+pub(crate) fn from_file(path: &Path) -> Result<String, String> {
     let mut secret = String::new();
     let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES + 1));
     match file.and_then(|mut file| file.read_to_string(&mut secret)) {

@@ -8,7 +8,7 @@ use url::Url;
 use super::item::Item;
 use super::problems::Reported;
 use super::providers::{self, Providers};
-use super::{CredentialMode, Server, values};
+use super::{CredentialMode, Server, credential, values};
 
 /// What is known of the rest of the file; `None` where that could not be read and has been reported.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ fn server(
     });
     let upstream = section.required("upstream", |item| item.parse(values::upstream));
     let provider = section.required("provider", |item| item.parse(|name| provider(name, rest.providers)));
-    let credential = section.or("credential", CredentialMode::ProviderToken, |item| item.parse(credential));
+    let credential = section.or("credential", CredentialMode::ProviderToken, credential::read);
     let scopes = section.optional("scopes", Item::scopes);
     let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
 
@@ -97,12 +97,5 @@ fn provider(name: &str, providers: Option<&Providers>) -> Result<ProviderName, S
             Err(format!("there is no provider {name:?}; known: {}", known.join(", ")))
         }
         _ => Ok(wanted),
-    }
-}
-
-fn credential(text: &str) -> Result<CredentialMode, String> {
-    match text {
-        "provider_token" => Ok(CredentialMode::ProviderToken),
-        _ => Err(format!("there is no credential {text:?}; known: provider_token")),
     }
 }

@@ -9,6 +9,7 @@ use crate::provider::{ClientAuth, Settings};
 mod bad_values;
 mod kinds;
 mod secrets;
+mod user_token;
 
 /// The smallest complete file; each bad file below differs from it in one thing.
 const GOOD: &str = "\
@@ -71,7 +72,7 @@ fn defaults_hold_for_what_the_file_leaves_out() {
     let server = &config.servers[&ServerName::new("demo")];
     assert_eq!(server.url.as_str(), "http://localhost:10000/demo/mcp");
     assert_eq!(server.provider.as_str(), "corp");
-    assert_eq!(server.credential, CredentialMode::ProviderToken);
+    assert!(server.credential.is_provider_token());
     assert_eq!(server.scopes, ["openid", "email"], "the provider's");
     assert_eq!(server.required_scopes, ["email"]);
 

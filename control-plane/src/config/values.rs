@@ -9,7 +9,8 @@ use crate::provider::is_domain;
 
 /// First segments of the OAuth surface's paths. It is at the root of every server's origin, so no server may
 /// lie there.
-const RESERVED: [&str; 7] = ["authorize", "token", "register", "revoke", "consent", "callback", "assets"];
+const RESERVED: [&str; 9] =
+    ["authorize", "token", "register", "revoke", "consent", "callback", "user-token", "account", "assets"];
 
 /// A name that the file chooses: it becomes part of Envoy names, log fields and metrics.
 pub(super) fn name(text: &str) -> Result<(), String> {
@@ -53,6 +54,57 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("must be printable ASCII".to_owned())
+    }
+}
+
+/// A header field for a credential, in lower case. Not one that has a meaning of its own to HTTP, to MCP or at the edge.
+pub(super) fn credential_header(text: &str) -> Result<String, String> {
+    const OTHERS: [&str; 12] = [
+        "accept",
+        "connection",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "origin",
+        "referer",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    const OTHER_PREFIXES: [&str; 8] =
+        ["accept-", "content-", "mcp-", "proxy-", "x-envoy-", "x-forwarded-", "x-portcullis-", "sec-"];
+    let name = text.to_ascii_lowercase();
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') || name.len() > 64 {
+        return Err("must be a header field's name: up to 64 letters, digits and hyphens".to_owned());
+    }
+    if OTHERS.contains(&name.as_str()) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return Err(format!("`{name}` has a meaning of its own: it cannot carry a credential"));
+    }
+    Ok(name)
+}
+
+/// An authentication scheme (RFC 9110 section 11.1).
+pub(super) fn scheme(text: &str) -> Result<String, String> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a scheme such as `Bearer`: letters, digits and hyphens".to_owned())
+    }
+}
+
+/// Whether a header field can have this value (RFC 9110 section 5.5), in visible ASCII and inner blanks.
+pub(crate) fn is_header_value(text: &str) -> bool {
+    text.trim() == text && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+}
+
+/// What a page calls something: one short line.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    if text.chars().count() <= 60 && !text.chars().any(char::is_control) && text.trim() == text {
+        Ok(text.to_owned())
+    } else {
+        Err("must be one line of up to 60 characters".to_owned())
     }
 }
 

@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{unavailable, watch};
 use crate::app::App;
+use crate::credential::{ComposeError, compose};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::upstream::{Freshness, freshen};
@@ -100,9 +101,18 @@ async fn resolve(app: &Arc<App>, id: TokenId) -> Result<Outcome, StoreError> {
     let Some((token, grant)) = app.store.access_token(&id, now).await? else {
         return Ok(Outcome::Unknown(v1::Unknown {}));
     };
-    Ok(match freshen(app, grant, now).await? {
-        Freshness::Good(grant) => Outcome::Record(grant.record(id, token).into()),
-        Freshness::Unavailable => Outcome::Unavailable(v1::Unavailable {}),
-        Freshness::Dead => Outcome::Unknown(v1::Unknown {}),
+    let grant = match freshen(app, grant, now).await? {
+        Freshness::Good(grant) => grant,
+        Freshness::Unavailable => return Ok(Outcome::Unavailable(v1::Unavailable {})),
+        Freshness::Dead => return Ok(Outcome::Unknown(v1::Unknown {})),
+    };
+    Ok(match compose(app, &token, &grant, now).await {
+        Ok(credential) => Outcome::Record(grant.record(id, token, credential).into()),
+        Err(ComposeError::AuthorizeAgain) => Outcome::Unknown(v1::Unknown {}),
+        Err(ComposeError::Store(error)) => return Err(error),
+        Err(error @ (ComposeError::NotConfigured | ComposeError::Open(_))) => {
+            tracing::error!(grant = %grant.id, server = %grant.server, %error, "no credential");
+            Outcome::Unavailable(v1::Unavailable {})
+        }
     })
 }

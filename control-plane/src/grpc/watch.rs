@@ -142,6 +142,7 @@ fn catalog(app: &App) -> v1::Catalog {
         resource_metadata: server.resource_metadata(),
         scopes: server.scopes.clone(),
         required_scopes: server.required_scopes.clone(),
+        credential_revision: 0,
     });
     v1::Catalog { servers: servers.collect() }
 }

@@ -6,29 +6,27 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use portcullis_proto::ids::{GrantId, Sequence};
-use portcullis_proto::seal::SealingKey;
-use portcullis_proto::token::{self, Token};
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::time::timeout;
 
+use super::account;
 use super::authorize::{refusal_url, see_other};
 use super::browser::Browser;
 use super::consent::login;
 use super::extract::AtIssuer;
+use super::grant::{self, Ready};
 use super::page::{problem, problem_going_back};
 use crate::app::App;
+use crate::credential::user_token;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
-use crate::oauth::code::Code;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
 use crate::oauth::params::Params;
-use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
 use crate::provider::{Identity, ProviderError, ProviderTokens};
 use crate::store::{Granted, StoreError};
-use crate::upstream;
 
 /// How long the provider may take for all that it is asked. The edge waits 30 s: before that there is a page.
 const PROVIDER_DEADLINE: Duration = Duration::from_secs(20);
@@ -43,13 +41,15 @@ enum LoginError {
     NotConfigured,
     #[error("the client was forgotten or revoked meanwhile")]
     ClientGone,
+    #[error("too many logins wait for a token, or too many sessions are open")]
+    Full,
     #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Finishes the login, and sends the browser back to the client.
+/// Finishes the login, and sends the browser to what it was for.
 pub async fn callback(
     State(app): State<Arc<App>>,
     AtIssuer(issuer): AtIssuer,
@@ -59,12 +59,12 @@ pub async fn callback(
     let Ok(params) = Params::parse(&query.unwrap_or_default()) else {
         return unknown_login();
     };
-    let (Some(state), Some(browser)) = (params.get("state"), Browser::of(&headers, &issuer)) else {
+    let (Some(state), Some(cookie)) = (params.get("state"), Browser::of(&headers, &issuer)) else {
         return unknown_login();
     };
-    let (state, browser) = (StateId::of(state), BrowserId::of(browser.as_str()));
+    let (state, browser) = (StateId::of(state), BrowserId::of(cookie.as_str()));
     let pending = match app.store.take_pending(&state, &browser, app.now()).await {
-        Ok(Some(pending)) if issuer.has(&pending.request.server) => pending,
+        Ok(Some(pending)) if is_for(&pending, &issuer) => pending,
         Ok(_) => {
             Metrics::count(&app.metrics.logins, "unknown");
             return unknown_login();
@@ -78,33 +78,44 @@ pub async fn callback(
             );
         }
     };
-    match log_in(&app, &issuer, &params, &pending).await {
-        Ok(code) => {
-            Metrics::count(&app.metrics.logins, "done");
-            let request = &pending.request;
-            let answer = [
-                Some(("code", code.expose())),
-                request.state.as_deref().map(|state| ("state", state)),
-                Some(("iss", issuer.identifier.as_str())),
-            ];
-            see_other(&request.redirect.with_params(answer.into_iter().flatten()))
-        }
+    match log_in(&app, &issuer, &cookie, &params, &pending).await {
+        Ok(response) => response,
         Err(error) => refuse(&app, &issuer, &pending, &error).await,
     }
 }
 
-/// From the provider's answer to a code of our own. Nothing is stored before everything has been checked.
+/// From the provider's answer to ours. Nothing is stored before everything has been checked.
 async fn log_in(
     app: &App,
     issuer: &Issuer,
+    browser: &Browser,
     params: &Params,
     pending: &Pending,
-) -> Result<Token<token::Code>, LoginError> {
+) -> Result<Response, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
     let identified =
         timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
     let (identity, tokens) = identified?;
-    grant(app, pending, identity, &tokens).await
+    match &pending.purpose {
+        Purpose::Authorization(request) => {
+            let grant = grant::make(app, request, &pending.provider, identity, &tokens);
+            authorize(app, issuer, browser, request, grant).await
+        }
+        Purpose::Account { .. } => {
+            let opened = account::open_session(app, issuer, &pending.provider, identity).await?;
+            let opened = opened.ok_or(LoginError::Full)?;
+            Metrics::count(&app.metrics.logins, "account");
+            Ok(opened)
+        }
+    }
+}
+
+/// Whether the login began at this issuer.
+fn is_for(pending: &Pending, issuer: &Issuer) -> bool {
+    match &pending.purpose {
+        Purpose::Authorization(request) => issuer.has(&request.server),
+        Purpose::Account { issuer: begun_at } => *begun_at == issuer.identifier,
+    }
 }
 
 async fn identify(
@@ -124,49 +135,27 @@ async fn identify(
     Ok(provider.exchange(&code, &login, app.now()).await?)
 }
 
-async fn grant(
+/// What a client's login ends in: a code, or the question for a token of the user's own where there is none yet.
+async fn authorize(
     app: &App,
-    pending: &Pending,
-    identity: Identity,
-    tokens: &ProviderTokens,
-) -> Result<Token<token::Code>, LoginError> {
-    let (random, now, request) = (app.random.as_ref(), app.now(), &pending.request);
-    let (server, _) = app.server(&request.server).ok_or(LoginError::NotConfigured)?;
-    let id = GrantId::generate(random);
-    let data_key = SealingKey::generate(random);
-    let (master_key, wrapped) = app.keys.wrap(random, &id, &data_key);
-    let expires_at = now.after(app.config.lifetimes.code);
-    let grant = Grant {
-        client: request.client.clone(),
-        server: request.server.clone(),
-        provider: pending.provider.clone(),
-        subject: identity.subject,
-        email: identity.email,
-        scopes: request.scopes.clone(),
-        created_at: now,
-        expires_at,
-        born: Sequence::default(),
-        master_key,
-        data_key: wrapped,
-        upstream: upstream::seal(random, &data_key, &id, server.credential, tokens, 0),
-        id,
-    };
-    let code = Token::<token::Code>::generate(random);
-    let row = Code {
-        grant: grant.id.clone(),
-        client: request.client.clone(),
-        redirect: request.redirect.clone(),
-        server: request.server.clone(),
-        challenge: request.challenge.clone(),
-        expires_at,
-        used: false,
-    };
-    let (id, client, subject) = (grant.id.clone(), grant.client.clone(), grant.subject.clone());
-    match app.store.grant(grant, code.id(), row).await? {
+    issuer: &Issuer,
+    browser: &Browser,
+    request: &AuthorizationRequest,
+    grant: Grant,
+) -> Result<Response, LoginError> {
+    app.server(&request.server).ok_or(LoginError::NotConfigured)?;
+    if user_token::is_missing(app, &grant).await? {
+        let asked = super::user_token::begin(app, browser, request, grant).await?;
+        let asked = asked.ok_or(LoginError::Full)?;
+        Metrics::count(&app.metrics.logins, "token_asked");
+        return Ok(asked);
+    }
+    let Ready { grant, text, code } = Ready::new(app, grant, request, app.now());
+    match app.store.grant(grant.clone(), text.id(), code).await? {
         Granted::Done => {
-            let (server, provider) = (&request.server, &pending.provider);
-            tracing::info!(grant = %id, %client, %server, %provider, %subject, "logged in");
-            Ok(code)
+            Metrics::count(&app.metrics.logins, "done");
+            grant::log(&grant);
+            Ok(see_other(&grant::success_url(issuer, request, &text)))
         }
         Granted::Gone => Err(LoginError::ClientGone),
     }
@@ -174,11 +163,17 @@ async fn grant(
 
 /// A "no" goes straight back to the client. Everything else is shown, with a way back.
 async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginError) -> Response {
-    let request = &pending.request;
-    let url = |code, description: &str| refusal_url(issuer, request, &OAuthError::new(code, description));
-    let client = app.store.client(&request.client, app.now()).await.ok().flatten();
-    let name = client.and_then(|client| client.name);
-    tracing::warn!(client = %request.client, server = %request.server, provider = %pending.provider, %error, "login failed");
+    tracing::warn!(purpose = %pending.purpose, provider = %pending.provider, %error, "login failed");
+    let url = |code, description: &str| match &pending.purpose {
+        Purpose::Authorization(request) => refusal_url(issuer, request, &OAuthError::new(code, description)),
+        Purpose::Account { .. } => issuer.url("/account"),
+    };
+    let name = match &pending.purpose {
+        Purpose::Authorization(request) => {
+            app.store.client(&request.client, app.now()).await.ok().flatten().and_then(|client| client.name)
+        }
+        Purpose::Account { .. } => Some("your account".into()),
+    };
     let (outcome, response) = match error {
         LoginError::Refused(code) if code == "access_denied" => {
             ("denied", see_other(&url(ErrorCode::AccessDenied, "the login was refused")))
@@ -192,6 +187,16 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
                 name.as_deref(),
             );
             ("unreachable", page)
+        }
+        LoginError::Full => {
+            let page = problem_going_back(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This service has too much to do",
+                "Nothing has been granted. Go back and try again in a minute.",
+                &url(ErrorCode::TemporarilyUnavailable, "too many logins are under way"),
+                name.as_deref(),
+            );
+            ("full", page)
         }
         LoginError::Provider(ProviderError::NotAllowed(_)) => {
             let page = problem_going_back(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use portcullis_proto::ids::ProviderName;
 use portcullis_proto::random;
 
 use super::authorize::{Refusal, error_url, examine, refusal_url};
@@ -16,7 +17,7 @@ use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OAuthError};
-use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, StateId};
+use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
 use crate::provider::{Login, ProviderError};
 use crate::store::{Begun, StoreError};
 
@@ -76,7 +77,11 @@ async fn approve(
             client.name.as_deref(),
         )
     };
-    match begin(app, issuer, browser, request.clone()).await {
+    let Some((server, _)) = app.server(&request.server) else {
+        tracing::error!(client = %client.id, server = %request.server, "the server is not configured");
+        return unavailable();
+    };
+    match begin(app, issuer, browser, &server.provider, Purpose::Authorization(request.clone())).await {
         Ok(Started { url, provider }) => {
             Metrics::count(&app.metrics.authorizations, "approved");
             tracing::info!(client = %client.id, server = %request.server, provider, "approved; on to the provider");
@@ -93,14 +98,16 @@ async fn approve(
     }
 }
 
-struct Started {
-    url: String,
-    provider: String,
+/// A login that has begun: where it goes on, and at which provider.
+pub(super) struct Started {
+    pub(super) url: String,
+    pub(super) provider: String,
 }
 
+/// Why a login could not begin.
 #[derive(Debug, thiserror::Error)]
-enum BeginError {
-    #[error("the server is not configured")]
+pub(super) enum BeginError {
+    #[error("the provider is not configured")]
     NotConfigured,
     #[error("too many logins are under way")]
     Full,
@@ -110,25 +117,27 @@ enum BeginError {
     Store(#[from] StoreError),
 }
 
-async fn begin(
+/// Begins a login at a provider, whatever it is for.
+pub(super) async fn begin(
     app: &App,
     issuer: &Issuer,
     browser: &Browser,
-    request: AuthorizationRequest,
+    provider: &ProviderName,
+    purpose: Purpose,
 ) -> Result<Started, BeginError> {
-    let (server, provider) = app.server(&request.server).ok_or(BeginError::NotConfigured)?;
+    let upstream = app.providers.get(provider).ok_or(BeginError::NotConfigured)?;
     let random = app.random.as_ref();
     let state = random::base62(random, 43);
     let pending = Pending {
-        provider: server.provider.clone(),
+        provider: provider.clone(),
         browser: BrowserId::of(browser.as_str()),
         verifier: random::base62(random, 43),
         nonce: random::base62(random, 43),
         expires_at: app.now().after(app.config.lifetimes.pending),
-        request,
+        purpose,
     };
-    let url = provider.authorization_url(&login(issuer, &pending, &state)).await?;
-    let provider = pending.provider.to_string();
+    let url = upstream.authorization_url(&login(issuer, &pending, &state)).await?;
+    let provider = provider.to_string();
     match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
         Begun::Done => Ok(Started { url: url.into(), provider }),
         Begun::Full => Err(BeginError::Full),
@@ -142,7 +151,7 @@ pub(super) fn login<'a>(issuer: &'a Issuer, pending: &'a Pending, state: &'a str
         state,
         nonce: &pending.nonce,
         verifier: &pending.verifier,
-        scopes: pending.request.scopes.as_slice(),
+        scopes: pending.purpose.scopes(),
     }
 }
 

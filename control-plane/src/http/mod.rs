@@ -1,11 +1,14 @@
 //! The OAuth surface and its pages: one endpoint, one file. [`router`] has every route on one page.
 
+pub mod account;
 pub mod authorize;
 pub mod browser;
 pub mod callback;
 pub mod client;
 pub mod consent;
+mod cookie;
 pub mod extract;
+pub mod grant;
 pub mod metadata;
 pub mod ops;
 pub mod page;
@@ -14,6 +17,7 @@ pub mod respond;
 pub mod revoke;
 pub mod router;
 pub mod token;
+pub mod user_token;
 
 #[cfg(test)]
 pub(crate) mod tests;

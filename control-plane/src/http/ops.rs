@@ -73,6 +73,7 @@ servers:
             config: config::parse(CONFIG, Path::new("portcullis.yaml"), &|_| None).unwrap(),
             store: Arc::new(store),
             providers: std::collections::BTreeMap::new(),
+            http: crate::provider::Http::new().unwrap(),
             keys: MasterKeys::open(home.path(), &SystemRandom).unwrap(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),

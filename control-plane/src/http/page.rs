@@ -37,6 +37,86 @@ pub struct Consent<'a> {
     pub csrf: &'a str,
 }
 
+/// Asks for a token of the user's own.
+#[derive(Template)]
+#[template(path = "user_token.html")]
+pub struct TokenForm<'a> {
+    /// What the token is called.
+    pub label: &'a str,
+    /// Where users make one.
+    pub help_url: Option<&'a str>,
+    /// The MCP server's name.
+    pub server: &'a str,
+    /// Its URL.
+    pub server_url: &'a str,
+    /// The host that is asked whether a token is good.
+    pub checked_at: &'a str,
+    /// Who has logged in.
+    pub user: &'a str,
+    /// The client whose login waits for it, by its own name.
+    pub client_name: Option<&'a str>,
+    /// Where the form goes.
+    pub action: &'a str,
+    /// What the form is about: a field and its value.
+    pub hidden: (&'a str, &'a str),
+    /// What ties the form to this browser.
+    pub csrf: &'a str,
+    /// Why there is no token yet, in a sentence.
+    pub problem: Option<&'a str>,
+    /// Where Cancel leads; by default, to where the form goes.
+    pub back: Option<&'a str>,
+}
+
+/// Offers the login to the account page.
+#[derive(Template)]
+#[template(path = "account_login.html")]
+pub struct AccountLogin<'a> {
+    /// Where one can log in.
+    pub providers: Vec<&'a str>,
+    /// What ties the form to this browser.
+    pub csrf: &'a str,
+}
+
+/// The account page.
+#[derive(Template)]
+#[template(path = "account.html")]
+pub struct Account<'a> {
+    /// Who has logged in.
+    pub user: &'a str,
+    /// Where.
+    pub provider: &'a str,
+    /// What has been granted.
+    pub clients: Vec<ConnectedClient>,
+    /// Whether there is more than is shown.
+    pub more: bool,
+    /// The servers that want a token of the user's own.
+    pub tokens: Vec<GivenToken>,
+    /// What ties the forms to this session.
+    pub csrf: &'a str,
+}
+
+/// A grant on the account page.
+pub struct ConnectedClient {
+    /// What the client calls itself.
+    pub name: String,
+    /// At which MCP server.
+    pub server: String,
+    /// The day.
+    pub since: String,
+    /// The grant's id.
+    pub grant: String,
+}
+
+/// A token on the account page.
+pub struct GivenToken {
+    /// What it is called.
+    pub label: String,
+    /// The MCP server that wants it.
+    pub server: String,
+    /// The day on which it was given; `None` where there is none.
+    pub since: Option<String>,
+}
+
 /// Sends the browser on: at once, or by a click.
 #[derive(Template)]
 #[template(path = "continue.html")]

@@ -14,6 +14,7 @@ use super::client::authenticate;
 use super::extract::{AtIssuer, Form};
 use super::respond::{Failure, json_bytes};
 use crate::app::App;
+use crate::credential::user_token;
 use crate::issue::{Answer, Issuance};
 use crate::issuer::Issuer;
 use crate::metrics::TokenLabels;
@@ -131,6 +132,11 @@ async fn refresh(
     }
     if server.is_some_and(|server| server != grant.server) {
         return Err(resource::ResourceError::Unknown.into());
+    }
+    // Otherwise the client would go on refreshing, and its user would not be asked.
+    if user_token::is_missing(app, &grant).await? {
+        tracing::info!(grant = %grant.id, "refresh refused: the user has to give a token again");
+        return Err(OAuthError::invalid_grant());
     }
     let scopes = scope.unwrap_or_else(|| row.scopes.clone()).within(&row.scopes)?;
     let issuance =

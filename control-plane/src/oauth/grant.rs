@@ -44,7 +44,7 @@ pub struct Grant {
 /// The provider's tokens, sealed under the grant's data key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upstream {
-    /// An encoded `Credential`: what the MCP server gets.
+    /// The provider's access token: an encoded `Credential` with it in `Authorization: Bearer`.
     pub credential: Sealed,
     /// From when on the provider refuses it; `None` where it does not expire.
     pub credential_expires_at: Option<Timestamp>,
@@ -55,6 +55,17 @@ pub struct Upstream {
     /// What has been tried to replace it. Rows from before there was a lease have none: nothing was tried.
     #[serde(default)]
     pub renewal: Renewal,
+}
+
+/// What the MCP server is to get in one access token's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// An encoded `Credential`, sealed under the grant's data key.
+    pub sealed: Sealed,
+    /// From when on it is of no use; `None` where it does not expire.
+    pub expires_at: Option<Timestamp>,
+    /// Stands for the settings by which it was made.
+    pub revision: u64,
 }
 
 /// Stored under the SHA-256 of the token's text.
@@ -88,8 +99,8 @@ impl Grant {
         ]
     }
 
-    /// What authz is to know of one of this grant's access tokens.
-    pub fn record(&self, id: TokenId, token: AccessToken) -> TokenRecord {
+    /// What authz is to know of one of this grant's access tokens, and what the MCP server is to get for it.
+    pub fn record(&self, id: TokenId, token: AccessToken, credential: Composed) -> TokenRecord {
         TokenRecord {
             token: id,
             grant: self.id.clone(),
@@ -103,8 +114,9 @@ impl Grant {
             expires_at: token.expires_at,
             born: token.born,
             wrapped_key: token.wrapped_key,
-            credential: self.upstream.credential.clone(),
-            credential_expires_at: self.upstream.credential_expires_at,
+            credential: credential.sealed,
+            credential_expires_at: credential.expires_at,
+            credential_revision: credential.revision,
         }
     }
 }

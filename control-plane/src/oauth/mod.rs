@@ -2,8 +2,10 @@
 
 pub mod client;
 pub mod code;
+pub mod enrolment;
 pub mod error;
 pub mod grant;
+mod hash;
 pub mod params;
 pub mod pending;
 pub mod pkce;
@@ -14,4 +16,6 @@ pub mod renewal;
 pub mod request;
 pub mod resource;
 pub mod scope;
+pub mod session;
 pub mod token_request;
+pub mod user_token;

@@ -1,10 +1,12 @@
-//! A login under way: what the user approved, until the provider answers.
+//! A login under way: what it is for, until the provider answers.
 
-use aws_lc_rs::digest;
+use std::fmt;
+
 use portcullis_proto::ids::{ClientId, ProviderName, ServerName};
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::hash::sha256;
 use super::pkce::CodeChallenge;
 use super::redirect_uri::RedirectTarget;
 use super::scope::Scopes;
@@ -34,14 +36,28 @@ pub struct AuthorizationRequest {
     pub challenge: CodeChallenge,
 }
 
+/// What a login is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)] // so that rows from before there was a second purpose can be read
+pub enum Purpose {
+    /// A client's authorization, which the user approved.
+    Authorization(AuthorizationRequest),
+    /// The account page.
+    Account {
+        /// On which issuer's origin.
+        issuer: String,
+    },
+}
+
 /// Stored under its [`StateId`] from approval until the provider's answer; used once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What the user approved.
-    pub request: AuthorizationRequest,
+    /// What the login is for.
+    #[serde(rename = "request")]
+    pub purpose: Purpose,
     /// Where the user was sent.
     pub provider: ProviderName,
-    /// The browser in which the user approved: the only one whose callback counts.
+    /// The browser in which the login began: the only one whose callback counts.
     pub browser: BrowserId,
     /// Our own PKCE verifier towards the provider. Worthless without the provider's code and our secret.
     pub verifier: String,
@@ -49,6 +65,28 @@ pub struct Pending {
     pub nonce: String,
     /// From when on the answer comes too late.
     pub expires_at: Timestamp,
+}
+
+// === impl Purpose ===
+
+impl Purpose {
+    /// What is asked for at the provider, beside what the app always asks for there.
+    pub fn scopes(&self) -> &[String] {
+        match self {
+            Self::Authorization(request) => request.scopes.as_slice(),
+            Self::Account { .. } => &[],
+        }
+    }
+}
+
+/// For the log.
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authorization(request) => write!(f, "client {} at {}", request.client, request.server),
+            Self::Account { .. } => f.write_str("account"),
+        }
+    }
 }
 
 // === impl StateId ===
@@ -69,8 +107,40 @@ impl BrowserId {
     }
 }
 
-fn sha256(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    hash
+#[cfg(test)]
+mod tests {
+    use super::super::redirect_uri::RedirectUri;
+    use super::*;
+
+    fn request() -> AuthorizationRequest {
+        let registered = RedirectUri::parse("https://app.example/cb", &[]).unwrap();
+        AuthorizationRequest {
+            client: ClientId::new("c"),
+            redirect: RedirectTarget::only(&[registered], &[]).unwrap(),
+            state: None,
+            server: ServerName::new("demo"),
+            scopes: Scopes::parse("read").unwrap(),
+            challenge: CodeChallenge::of("verifier"),
+        }
+    }
+
+    #[test]
+    fn a_stored_purpose_is_read_as_what_it_was() {
+        for purpose in
+            [Purpose::Authorization(request()), Purpose::Account { issuer: "https://a.example".into() }]
+        {
+            let text = serde_json::to_string(&purpose).unwrap();
+            assert_eq!(serde_json::from_str::<Purpose>(&text).unwrap(), purpose);
+        }
+    }
+
+    #[test]
+    fn a_row_from_before_there_was_an_account_page_is_an_authorization() {
+        let row = serde_json::json!({
+            "request": request(), "provider": "corp", "browser": vec![1; 32], "verifier": "v", "nonce": "n",
+            "expires_at": 1,
+        });
+        let pending: Pending = serde_json::from_value(row).unwrap();
+        assert_eq!(pending.purpose, Purpose::Authorization(request()));
+    }
 }

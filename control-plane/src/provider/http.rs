@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -80,6 +80,21 @@ impl Http {
         *whole.status_mut() = status;
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(whole)
+    }
+
+    /// Gets a URL with a header that carries a secret, and tells the status alone.
+    pub async fn probe(
+        &self,
+        url: &Url,
+        name: &str,
+        mut value: HeaderValue,
+    ) -> Result<StatusCode, ProviderError> {
+        let mut request = request(Method::GET, "the endpoint", url)?;
+        let name = HeaderName::try_from(name)
+            .map_err(|_| ProviderError::Malformed("the header has no name".into()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
+        Ok(self.send(request).await?.status())
     }
 
     /// Posts a JSON document. The answer is for the caller to read.

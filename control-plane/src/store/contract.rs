@@ -10,7 +10,9 @@ pub(crate) mod logins;
 pub(crate) mod model;
 pub(crate) mod refresh;
 pub(crate) mod revocation;
+pub(crate) mod sessions;
 pub(crate) mod sweep;
+pub(crate) mod users;
 
 /// One test for each case, on new stores from `$open`: a function in scope that gives what the store lives in,
 /// and the store.
@@ -45,6 +47,15 @@ macro_rules! contract {
                 a_used_code_is_kept_as_long_as_its_grant, a_dead_grants_code_goes_with_its_access_token, a_rotated_token_is_kept_until_it_expires,
                 what_a_wide_revocation_ended_is_removed_and_stays_dead, the_log_is_forgotten_from_the_front,
                 it_does_no_more_than_it_may;
+            users: an_enrolment_ends_in_a_grant_a_code_and_a_token, an_enrolment_is_for_its_browser_and_in_time,
+                attempts_are_counted_and_run_out, an_enrolment_is_taken_once, of_parallel_finishes_one_wins,
+                the_quota_counts_enrolments, what_is_revoked_meanwhile_ends_an_enrolment,
+                a_new_token_ends_the_access_tokens_that_had_the_old_one,
+                a_token_that_a_second_enrolment_brings_replaces_the_first,
+                a_removed_token_takes_the_users_grants_there_along, a_revocation_leaves_the_users_token,
+                a_user_has_grants_while_they_live;
+            sessions: a_session_lasts_until_it_ends, the_quota_counts_sessions, attempts_in_a_session_run_out,
+                whoever_revokes_a_user_ends_the_users_sessions;
         }
 
         #[test]
@@ -55,6 +66,11 @@ macro_rules! contract {
         #[test]
         fn it_agrees_with_the_model_on_leases() {
             $crate::store::contract::model::agrees_on_leases($open);
+        }
+
+        #[test]
+        fn it_agrees_with_the_model_on_users() {
+            $crate::store::contract::model::agrees_on_users($open);
         }
     };
     (@cases $open:ident; $($module:ident: $($case:ident),+;)+) => {

@@ -5,6 +5,7 @@
 
 pub mod lease;
 pub mod sled;
+pub mod user;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use self::lease::{Lease, Leasing};
+pub use self::user::{Enrolled, Finish, UserStore};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
@@ -28,7 +30,7 @@ use crate::oauth::refresh::RefreshToken;
 
 /// The control plane's memory.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: UserStore + Send + Sync + 'static {
     // --- clients ---
 
     /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already.
@@ -165,9 +167,9 @@ pub trait Store: Send + Sync + 'static {
 
     // --- upkeep ---
 
-    /// Removes up to about `limit` rows that can mean nothing any more: unused clients, logins, codes,
-    /// tokens and grants past their time, grants that a wide revocation has ended, and log entries past their
-    /// `forget_at`. Tells how many. Notes `now`, to the minute.
+    /// Removes up to about `limit` rows that can mean nothing any more: unused clients, logins, enrolments,
+    /// sessions, codes, tokens and grants past their time, whatever of these a wide revocation has ended, and
+    /// log entries past their `forget_at`. Tells how many. Notes `now`, to the minute.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// The time that sweeps have noted; `None` before the first.
@@ -192,12 +194,12 @@ pub enum Registered {
     Full,
 }
 
-/// What became of an approval.
+/// What became of something that does not last long: a login, an enrolment, a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
     /// It is kept.
     Done,
-    /// There are too many logins under way.
+    /// There are too many of its kind.
     Full,
 }
 

@@ -18,7 +18,6 @@ use super::gate::{Gate, Shut};
 use super::seal::seal;
 use super::{AHEAD, PATIENCE};
 use crate::app::App;
-use crate::config::CredentialMode;
 use crate::metrics::{Metrics, ScopeLabel};
 use crate::oauth::grant::Grant;
 use crate::oauth::renewal::{self, Busy};
@@ -90,7 +89,6 @@ enum End {
 struct Request<'a> {
     provider: &'a dyn Provider,
     gate: &'a Gate,
-    mode: CredentialMode,
     data_key: SealingKey,
     refresh_token: SecretString,
 }
@@ -144,13 +142,12 @@ fn prepare<'a>(app: &'a App, grant: &Grant) -> Result<Option<Request<'a>>, Refre
     let Some(sealed) = &grant.upstream.refresh_token else {
         return Ok(None);
     };
-    let (server, _) = app.server(&grant.server).ok_or(RefreshError::NotConfigured)?;
     let provider = app.providers.get(&grant.provider).ok_or(RefreshError::NotConfigured)?;
     let gate = app.upstreams.gates.get(&grant.provider).ok_or(RefreshError::NotConfigured)?;
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
     let refresh_token = data_key.open(&grant.id, Field::ProviderRefreshToken, sealed)?;
     let refresh_token = SecretString::from(std::str::from_utf8(&refresh_token).map_err(|_| OpenError)?);
-    Ok(Some(Request { provider: provider.as_ref(), gate, mode: server.credential, data_key, refresh_token }))
+    Ok(Some(Request { provider: provider.as_ref(), gate, data_key, refresh_token }))
 }
 
 async fn lease(app: &App, grant: &Grant) -> Result<Lease, RefreshError> {
@@ -170,11 +167,11 @@ async fn keep(
     request: Request<'_>,
     tokens: ProviderTokens,
 ) -> Result<(), RefreshError> {
-    let Request { mode, data_key, refresh_token, .. } = request;
+    let Request { data_key, refresh_token, .. } = request;
     // Many providers send no new refresh token: then the old one stays good.
     let tokens = ProviderTokens { refresh_token: tokens.refresh_token.or(Some(refresh_token)), ..tokens };
     let next = grant.upstream.version + 1;
-    let upstream = seal(app.random.as_ref(), &data_key, &grant.id, mode, &tokens, next);
+    let upstream = seal(app.random.as_ref(), &data_key, &grant.id, &tokens, next);
     if app.store.update_upstream(lease, upstream).await? {
         tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
         Ok(())

@@ -8,26 +8,20 @@ use prost::Message;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::config::CredentialMode;
+use crate::config::CredentialHeader;
 use crate::oauth::grant::Upstream;
 use crate::oauth::renewal::Renewal;
 use crate::provider::ProviderTokens;
 
-/// Seals what a provider gave, in the form in which the MCP server is to get it.
+/// Seals what a provider gave.
 pub fn seal(
     random: &dyn Random,
     data_key: &SealingKey,
     grant: &GrantId,
-    mode: CredentialMode,
     tokens: &ProviderTokens,
     version: u64,
 ) -> Upstream {
-    let header = match mode {
-        CredentialMode::ProviderToken => v1::Header {
-            name: "authorization".into(),
-            value: format!("Bearer {}", tokens.access_token.expose_secret()),
-        },
-    };
+    let header = CredentialHeader::bearer().with(&tokens.access_token);
     let credential = Zeroizing::new(v1::Credential { headers: vec![header] }.encode_to_vec());
     let seal_refresh_token = |token: &SecretString| {
         data_key.seal(random, grant, Field::ProviderRefreshToken, token.expose_secret().as_bytes())

@@ -59,6 +59,7 @@ impl Plane {
             config,
             store,
             providers: BTreeMap::new(),
+            http: portcullis_control_plane::provider::Http::new().unwrap(),
             keys,
             clock: clock.clone(),
             random: Arc::new(SystemRandom),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis_control_plane::config::{Config, CredentialMode, Lifetimes, parse};
+use portcullis_control_plane::config::{Config, Lifetimes, parse};
 use portcullis_control_plane::issue::Issuance;
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::oauth::client::{Client, ClientAuth};
@@ -119,7 +119,7 @@ pub(crate) async fn log_in(
         born: Sequence::default(),
         master_key,
         data_key: wrapped,
-        upstream: upstream::seal(random, &data_key, &id, CredentialMode::ProviderToken, &tokens, 1),
+        upstream: upstream::seal(random, &data_key, &id, &tokens, 1),
     };
     let code_id = Token::<token::Code>::generate(random).id();
     let code = Code {

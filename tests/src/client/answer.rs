@@ -4,6 +4,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::Tokens;
+use super::page::Page;
 
 /// An answer as it came.
 #[derive(Debug)]
@@ -33,6 +34,13 @@ impl Answer {
     pub fn json(&self) -> Value {
         let message = self.body.lines().filter_map(|line| line.strip_prefix("data: ")).next_back();
         serde_json::from_str(message.unwrap_or(&self.body)).expect(&self.body)
+    }
+
+    /// The value of a field in a page's first form that has it.
+    pub fn field(&self, name: &str) -> String {
+        let fields = Page::parse(&self.body).forms.into_iter().flat_map(|form| form.fields);
+        let found = fields.filter(|(field, _)| field == name).map(|(_, value)| value).next();
+        found.unwrap_or_else(|| panic!("no field {name}: {}", self.body))
     }
 
     /// The tokens, where the token endpoint gave any.

@@ -25,6 +25,7 @@ pub type Callback = BTreeMap<String, String>;
 pub struct Visit<'a> {
     user: &'a str,
     decision: &'a str,
+    token: Option<&'a str>,
 }
 
 // === impl Visit ===
@@ -32,12 +33,23 @@ pub struct Visit<'a> {
 impl<'a> Visit<'a> {
     /// Approves, and logs in as `user`.
     pub fn approve(user: &'a str) -> Self {
-        Self { user, decision: "approve" }
+        Self { user, decision: "approve", token: None }
+    }
+
+    /// The same, and gives this token where one is asked for. Without, the visit ends there.
+    #[must_use]
+    pub fn with_token(self, token: &'a str) -> Self {
+        Self { token: Some(token), ..self }
     }
 
     /// Denies.
     pub fn deny() -> Self {
-        Self { user: "", decision: "deny" }
+        Self { user: "", decision: "deny", token: None }
+    }
+
+    /// Whether the user has what a form asks for.
+    fn can_fill_in(self, form: &Form) -> bool {
+        self.token.is_some() || form.fields.iter().all(|(name, _)| name != "token")
     }
 
     fn fill_in(self, form: &Form) -> String {
@@ -46,6 +58,7 @@ impl<'a> Visit<'a> {
             match name.as_str() {
                 "login" => self.user.clone_into(value),
                 "password" => "any".clone_into(value),
+                "token" => self.token.unwrap_or_default().clone_into(value),
                 _ => {}
             }
         }
@@ -54,6 +67,7 @@ impl<'a> Visit<'a> {
                 fields.push((button.0.to_owned(), button.1.to_owned()));
             }
         }
+        fields.extend(form.buttons.iter().filter(|(name, _)| name == "provider").take(1).cloned());
         super::form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
@@ -88,6 +102,14 @@ impl Browser {
         answer.expect("an answer")
     }
 
+    /// Submits a form of a page on another site.
+    pub async fn submit_from_elsewhere(&self, url: &Url, fields: &[(&str, &str)]) -> Answer {
+        let request = self.http.post(url.clone()).body(form(fields.iter().copied()));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        Answer::to(request.header("origin", "https://evil.example").header("sec-fetch-site", "cross-site"))
+            .await
+    }
+
     /// Goes from page to page until the browser is sent to `redirect_uri`, which it does not call.
     pub async fn visit(&self, start: &Url, redirect_uri: &str, visit: Visit<'_>) -> Callback {
         let callback = self.attempt(start, redirect_uri, visit).await;
@@ -112,7 +134,7 @@ impl Browser {
                     return Ok(url.query_pairs().into_owned().collect());
                 }
                 answer = self.get(&url).await?;
-            } else if let Some(form) = page.form_of(visit.user) {
+            } else if let Some(form) = page.form_of(visit.user).filter(|form| visit.can_fill_in(form)) {
                 let origin = origin(&url, &answer);
                 url = join(&form.action);
                 answer = self.post(&url, visit.fill_in(form), &origin).await?;

@@ -12,12 +12,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+mod account;
 mod answer;
 mod attempt;
 mod browser;
 mod caller;
 mod page;
 
+pub use account::Account;
 pub use answer::Answer;
 pub use attempt::Failure;
 pub use browser::{Browser, Callback, Visit};

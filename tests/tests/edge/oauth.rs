@@ -4,7 +4,7 @@ use portcullis_envoy::VirtualHost;
 use portcullis_tests::edge::{Answer, Fixture, Request, server};
 use url::Url;
 
-const SURFACE: [(&str, &str); 21] = [
+const SURFACE: [(&str, &str); 24] = [
     ("GET", "/.well-known/oauth-protected-resource"),
     ("GET", "/.well-known/oauth-protected-resource/demo/mcp"),
     ("HEAD", "/.well-known/oauth-protected-resource/demo/mcp"),
@@ -23,6 +23,9 @@ const SURFACE: [(&str, &str); 21] = [
     ("GET", "/authorize?client_id=1"),
     ("POST", "/consent"),
     ("GET", "/callback?code=1&state=2"),
+    ("POST", "/user-token"),
+    ("GET", "/account"),
+    ("POST", "/account/disconnect"),
     ("GET", "/assets/style.css"),
     ("HEAD", "/assets/style.css"),
     ("OPTIONS", "/token"),

@@ -38,6 +38,7 @@ impl Plane {
             store: Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap()),
             config,
             providers: BTreeMap::new(),
+            http: portcullis_control_plane::provider::Http::new().unwrap(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
         });

@@ -162,6 +162,8 @@ fn server_urls() {
             ("http://localhost/token", &token),
             ("http://localhost/token/", &token),
             ("http://localhost/assets/mcp", &assets),
+            ("http://localhost/account/mcp", &own("/account")),
+            ("http://localhost/user-token", &own("/user-token")),
             ("http://localhost/.well-known", metadata),
             ("http://localhost/x/../.well-knownish", metadata),
             ("http://localhost/mcp/.well-known/x", metadata),
@@ -191,13 +193,27 @@ fn servers() {
     );
     let upstream = "p:13: servers.demo.upstream: must be an http or https URL";
     each("http://127.0.0.1:9000/mcp", &[("unix:/run/mcp.sock", upstream)]);
+    let one_key = "p:15: servers.demo.credential: must be a word, or a section with one key";
+    let no_credential = "p:15: servers.demo.credential.static.header: `host` has a meaning of its own: it cannot carry a \
+                         credential";
+    let no_value =
+        "p:15: servers.demo.credential.static: `secret` has characters that no header field can have";
     each(
         "required_scopes: [email]",
         &[
             (
-                "credential: static",
-                "p:15: servers.demo.credential: there is no credential \"static\"; known: provider_token",
+                "credential: dynamic",
+                "p:15: servers.demo.credential: there is no credential \"dynamic\"; known: provider_token, assertion, \
+                 none, user_token, static",
             ),
+            (
+                "credential: static",
+                "p:15: servers.demo.credential: `static` has keys of its own: write it as a section",
+            ),
+            ("credential: { static: { secret: { value: a } }, none: {} }", one_key),
+            ("credential: { static: { secret: { value: a }, header: Host } }", no_credential),
+            ("credential: { static: { secret: { value: \"a\\tb\" } } }", no_value),
+            ("credential: { user_token: {} }", "p:15: servers.demo.credential.user_token.check_url: missing"),
             ("url: http://localhost/x", "p:15: servers.demo.url: given twice, first on line 12"),
         ],
     );

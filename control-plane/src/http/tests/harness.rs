@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::http::router::router;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
-use crate::provider::Provider;
+use crate::provider::{Http, Provider};
 use crate::store::Store;
 use crate::store::sled::SledStore;
 
@@ -53,7 +53,7 @@ pub(crate) struct Setup {
     /// Names and URLs of the MCP servers.
     pub(crate) servers: Vec<(&'static str, &'static str)>,
     /// What differs from the configuration's defaults.
-    pub(crate) adjust: fn(&mut Config),
+    pub(crate) adjust: Arc<dyn Fn(&mut Config) + Send + Sync>,
 }
 
 /// Bytes that look random, and are the same in every run.
@@ -73,13 +73,13 @@ impl World {
     }
 
     /// One server, with other limits or lifetimes.
-    pub(crate) fn with(adjust: fn(&mut Config)) -> Self {
-        Self::of(Setup { servers: vec![("demo", DEMO)], adjust })
+    pub(crate) fn with(adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        Self::of(Setup { servers: vec![("demo", DEMO)], adjust: Arc::new(adjust) })
     }
 
     /// Other servers.
     pub(crate) fn serving(servers: &[(&'static str, &'static str)]) -> Self {
-        Self::of(Setup { servers: servers.to_vec(), adjust: |_| {} })
+        Self::of(Setup { servers: servers.to_vec(), adjust: Arc::new(|_| {}) })
     }
 
     fn of(setup: Setup) -> Self {
@@ -175,6 +175,7 @@ fn assemble(
         store,
         keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
         providers: [(ProviderName::new("corp"), corp)].into(),
+        http: Http::new().unwrap(),
         clock: clock.clone(),
         random: random.clone(),
         config,

@@ -195,7 +195,7 @@ impl Browser {
     }
 
     /// The same after an answer that may have set the cookie.
-    fn after(&self, answer: &Answer) -> Self {
+    pub(crate) fn after(&self, answer: &Answer) -> Self {
         match answer.header("set-cookie").split_once(';') {
             Some((cookie, _)) => Self(Some(cookie.to_owned())),
             None => self.clone(),

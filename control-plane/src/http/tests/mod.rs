@@ -1,12 +1,14 @@
 //! The OAuth surface without a network: the real router over the real store, with a clock that tests move and
 //! a provider that says what they tell it to. One file an endpoint; [`harness`], [`login`],
-//! [`answer`] and [`provider`] are what they stand on.
+//! [`answer`], [`provider`] and [`checker`] are what they stand on.
 
 pub(crate) mod answer;
+pub(crate) mod checker;
 pub(crate) mod harness;
 pub(crate) mod login;
 pub(crate) mod provider;
 
+mod account;
 mod authorize;
 mod browser;
 mod callback;
@@ -18,5 +20,7 @@ mod refresh;
 mod register;
 mod revoke;
 mod router;
+mod sessions;
 mod story;
 mod token;
+mod user_token;

@@ -6,7 +6,7 @@ use super::login::{REDIRECT, public};
 
 /// What every page has, whatever it says.
 #[track_caller]
-fn assert_safe(answer: &Answer) {
+pub(super) fn assert_safe(answer: &Answer) {
     let policy = answer.header("content-security-policy");
     for directive in [
         "default-src 'none'",

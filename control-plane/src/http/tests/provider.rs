@@ -31,6 +31,8 @@ pub(crate) struct Scripted {
 pub(crate) struct Script {
     /// Whether its metadata can be had, for the URL that the browser is sent to.
     pub(crate) discovery: Result<(), ProviderError>,
+    /// Who logs in.
+    pub(crate) subject: &'static str,
     /// To codes.
     pub(crate) exchange: Result<Given, ProviderError>,
     /// To refresh tokens.
@@ -69,6 +71,7 @@ impl Default for Scripted {
         };
         let script = Script {
             discovery: Ok(()),
+            subject: "jane",
             exchange: Ok(given("s3cr3t-access-1", "s3cr3t-refresh-1")),
             refresh: Ok(given("s3cr3t-access-2", "s3cr3t-refresh-2")),
         };
@@ -169,7 +172,11 @@ impl Provider for Scripted {
         };
         self.exchanges.send_modify(|exchanges| exchanges.push(exchange));
         let tokens = self.given(self.script().exchange, now).await?;
-        Ok((Identity { subject: Subject::new("jane"), email: Some("jane@example.com".into()) }, tokens))
+        let subject = self.script().subject;
+        Ok((
+            Identity { subject: Subject::new(subject), email: Some(format!("{subject}@example.com")) },
+            tokens,
+        ))
     }
 
     async fn refresh(

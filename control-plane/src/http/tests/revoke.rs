@@ -8,6 +8,7 @@ use portcullis_proto::token::{Access, Presented, Refresh, Token};
 
 use super::harness::{DEMO, World};
 use super::login::{confidential, public, query};
+use crate::credential::compose;
 
 #[tokio::test]
 async fn an_access_token_goes_alone_and_a_refresh_token_takes_the_grant_along() {
@@ -120,6 +121,7 @@ async fn t19_a_token_says_which_server_it_is_for() {
         let tokens = world.redeem(&client, &code, &[]).await.tokens();
         let (token, grant) = world.access_token(&tokens.access).await.unwrap();
         let id = Presented::<Access>::parse(&tokens.access).unwrap().id();
-        assert_eq!(grant.record(id, token).server.as_str(), server);
+        let credential = compose(&world.app, &token, &grant, world.now()).await.unwrap();
+        assert_eq!(grant.record(id, token, credential).server.as_str(), server);
     }
 }

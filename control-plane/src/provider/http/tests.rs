@@ -58,6 +58,25 @@ async fn what_is_not_said_with_200_is_no_document() {
 }
 
 #[tokio::test]
+async fn a_probe_sends_the_secret_in_its_header_and_tells_the_status() {
+    let fake = FakeProvider::start().await;
+    let probe = async |path: &str| {
+        let value = HeaderValue::from_static("s3cr3t-token");
+        http().probe(&fake.url(path), "x-api-key", value).await.map(|status| status.as_u16())
+    };
+    for status in [200, 204, 401, 403, 404] {
+        fake.reply("/x", Reply::status(status, "s3cr3t"));
+        assert_eq!(probe("/x").await, Ok(status));
+    }
+    assert_eq!(fake.requests("/x")[0].headers["x-api-key"], "s3cr3t-token");
+    fake.reply("/x", Reply { location: Some("/y"), ..Reply::status(302, "") });
+    assert!(matches!(probe("/x").await, Err(ProviderError::Malformed(_))));
+    fake.reply("/x", Reply::status(503, ""));
+    assert_eq!(probe("/x").await, Err(ProviderError::Unreachable("HTTP 503".into())));
+    assert!(fake.requests("/y").is_empty());
+}
+
+#[tokio::test]
 async fn who_wants_to_be_left_alone_may_say_for_how_long() {
     let after = |retry_after| Reply { retry_after: Some(retry_after), ..Reply::status(429, "s3cr3t") };
     let reason = || "the paper: HTTP 429".to_owned();

@@ -9,14 +9,17 @@ use portcullis_proto::time::Timestamp;
 
 use crate::oauth::client::{Client, ClientAuth};
 use crate::oauth::code::Code;
+use crate::oauth::enrolment::{Enrolment, EnrolmentId};
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
-use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, StateId};
+use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use crate::oauth::refresh::{RefreshToken, Stage};
 use crate::oauth::renewal::Renewal;
 use crate::oauth::scope::Scopes;
-use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Store};
+use crate::oauth::session::Session;
+use crate::oauth::user_token::{Holder, UserToken};
+use crate::store::{Begun, Enrolled, Finish, Granted, Issue, Redeemed, Registered, Rotated, Store};
 
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
@@ -26,6 +29,7 @@ pub(crate) const ACCESS: u64 = 3_600;
 pub(crate) const REFRESH: u64 = 10_000;
 pub(crate) const UNUSED: u64 = 1_000;
 pub(crate) const LOGIN: u64 = 600;
+pub(crate) const SESSION: u64 = 900;
 
 /// Large enough for everything.
 pub(crate) const MANY: usize = 10_000;
@@ -58,16 +62,20 @@ fn redirect() -> RedirectTarget {
     RedirectTarget::only(&[redirect_uri()], &[]).unwrap()
 }
 
+fn request(client: &str) -> AuthorizationRequest {
+    AuthorizationRequest {
+        client: ClientId::new(client),
+        state: Some("the client's own".into()),
+        redirect: redirect(),
+        server: ServerName::new(format!("server-{client}")),
+        scopes: Scopes::parse("read write").unwrap(),
+        challenge: CodeChallenge::of("verifier"),
+    }
+}
+
 pub(crate) fn pending(browser: &str) -> Pending {
     Pending {
-        request: AuthorizationRequest {
-            client: ClientId::new("c"),
-            state: Some("the client's own".into()),
-            redirect: redirect(),
-            server: ServerName::new("server"),
-            scopes: Scopes::parse("read write").unwrap(),
-            challenge: CodeChallenge::of("verifier"),
-        },
+        purpose: Purpose::Authorization(request("c")),
         provider: ProviderName::new("provider"),
         browser: BrowserId::of(browser),
         verifier: "our verifier".into(),
@@ -150,7 +158,77 @@ pub(crate) fn answer(name: &str) -> Sealed {
     Sealed::from_bytes(format!("answer {name}"))
 }
 
+/// What waits to become the grant `<name>`.
+pub(crate) fn enrolment(name: &str, client: &str, now: Timestamp) -> Enrolment {
+    Enrolment {
+        request: request(client),
+        grant: grant(name, client, now),
+        browser: BrowserId::of("browser"),
+        attempts: 0,
+        expires_at: now.after(Duration::from_secs(LOGIN)),
+    }
+}
+
+/// What an accepted token makes of it: the grant and the code `<name>`, and the token `<name>`.
+pub(crate) fn finish(name: &str, client: &str, now: Timestamp) -> Finish {
+    let grant = grant(name, client, now);
+    Finish { code: (token_id(name), code(&grant)), grant, token: user_token(name) }
+}
+
+pub(crate) fn user_token(name: &str) -> UserToken {
+    UserToken {
+        kept_at: at(0),
+        master_key: "key-1".into(),
+        data_key: Sealed::from_bytes([3; 60]),
+        token: Sealed::from_bytes(format!("token {name}")),
+    }
+}
+
+/// Of the user of all grants to `client`, at their server.
+pub(crate) fn holder(client: &str) -> Holder {
+    Holder::of(&grant("any", client, at(0)))
+}
+
+/// Of the user `<subject>`.
+pub(crate) fn session(subject: &str, now: Timestamp) -> Session {
+    Session {
+        issuer: "https://mcp.example.com".into(),
+        provider: ProviderName::new("provider"),
+        subject: Subject::new(subject),
+        email: None,
+        attempts: 0,
+        born: Sequence(0),
+        expires_at: now.after(Duration::from_secs(SESSION)),
+    }
+}
+
 // --- whole stages, each with the one before ---
+
+/// A registered client, and the enrolment `<name>` of its user.
+pub(crate) async fn enrol(store: &dyn Store, name: &str, client: &str) {
+    if store.client(&ClientId::new(client), at(0)).await.unwrap().is_none() {
+        register(store, client).await;
+    }
+    let enrolment = enrolment(name, client, at(0));
+    assert_eq!(store.enrol(EnrolmentId::of(name), enrolment, MANY).await.unwrap(), Begun::Done);
+}
+
+/// The same, finished and redeemed for the tokens `<name>`.
+pub(crate) async fn enrolled(store: &dyn Store, name: &str, now: Timestamp) {
+    enrol(store, name, name).await;
+    let (id, browser) = (EnrolmentId::of(name), BrowserId::of("browser"));
+    let finished = store.finish_enrolment(&id, &browser, finish(name, name, now), now).await.unwrap();
+    assert_eq!(finished, Enrolled::Done(vec![]));
+    let issue = issue(name, name, None, now);
+    assert_eq!(store.redeem(&token_id(name), issue, now).await.unwrap(), Redeemed::Issued);
+}
+
+/// The tokens `<new>` in the place of the refresh token `<old>`.
+pub(crate) async fn rotated(store: &dyn Store, grant: &str, new: &str, old: &str, now: Timestamp) {
+    let issue = issue(grant, new, Some(old), now);
+    let rotated = store.rotate(&refresh_id(old), issue, answer(new), GRACE, now).await.unwrap();
+    assert_eq!(rotated, Rotated::Issued);
+}
 
 pub(crate) async fn register(store: &dyn Store, name: &str) {
     assert_eq!(store.register(client(name), MANY).await.unwrap(), Registered::Done);

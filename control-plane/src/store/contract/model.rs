@@ -3,6 +3,9 @@
 
 mod leases;
 mod memory;
+mod people;
+mod renewals;
+mod users;
 
 use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
 use portcullis_proto::revocation::Scope;
@@ -11,6 +14,7 @@ use proptest::test_runner::TestRunner;
 
 use self::leases::Ending;
 use self::memory::Memory;
+use self::users::Deed;
 use super::fixtures::{
     GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id,
 };
@@ -33,6 +37,7 @@ enum Op {
     Lease { grant: usize, version: u64 },
     End { lease: usize, how: Ending },
     Revoke { kind: usize, of: usize },
+    User { of: usize, deed: Deed },
     Wait { seconds: u64 },
     Sweep,
 }
@@ -68,6 +73,21 @@ fn lease_ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 1..60).prop_map(move |ops| [begin.clone(), ops].concat())
 }
 
+/// Of the operations those that a user does.
+fn user_ops() -> impl Strategy<Value = Vec<Op>> {
+    let one = || 0..1_000_usize;
+    let op = prop_oneof![
+        12 => (one(), users::deeds()).prop_map(|(of, deed)| Op::User { of, deed }),
+        2 => one().prop_map(|code| Op::Redeem { code }),
+        2 => one().prop_map(|refresh| Op::Rotate { refresh }),
+        2 => (0..6_usize, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
+        2 => prop_oneof![0..40_u64, 0..2_000_u64].prop_map(|seconds| Op::Wait { seconds }),
+        2 => Just(Op::Sweep),
+    ];
+    let begin = vec![Op::Register, Op::Register];
+    prop::collection::vec(op, 1..60).prop_map(move |ops| [begin.clone(), ops].concat())
+}
+
 /// How many of each there have been.
 #[derive(Default)]
 struct Made {
@@ -75,6 +95,8 @@ struct Made {
     logins: usize,
     grants: usize,
     tokens: usize,
+    enrolments: usize,
+    sessions: usize,
     /// The pairs of tokens that were kept, each with its grant.
     kept: Vec<(String, String)>,
     /// The leases that are not ended, each twice: the store's and the model's.
@@ -98,6 +120,11 @@ pub(crate) fn agrees<H, S: Store>(open: impl Fn() -> (H, S)) {
 /// Leases.
 pub(crate) fn agrees_on_leases<H, S: Store>(open: impl Fn() -> (H, S)) {
     agrees_on(&lease_ops(), open);
+}
+
+/// What users do.
+pub(crate) fn agrees_on_users<H, S: Store>(open: impl Fn() -> (H, S)) {
+    agrees_on(&user_ops(), open);
 }
 
 /// Runs the operations, on a new store each time.
@@ -190,6 +217,7 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
         }
         Op::Lease { grant, version } => leases::take(store, memory, made, grant, version, now).await,
         Op::End { lease, how } => leases::end(store, memory, made, lease, how, now).await,
+        Op::User { of, deed } => users::act(store, memory, made, of, deed, now).await,
         Op::Revoke { kind, of } => {
             let name = format!("c{}", pick(of, made.clients));
             let scope = match kind {
@@ -221,6 +249,7 @@ async fn compare(store: &dyn Store, memory: &Memory, made: &Made, seconds: u64) 
         let id = ClientId::new(format!("c{number}"));
         assert_eq!(store.client(&id, now).await.unwrap(), memory.client(&id, now));
     }
+    users::compare(store, memory, made, now).await;
     for number in 0..made.grants {
         let name = format!("g{number}");
         let id = GrantId::new(&name);

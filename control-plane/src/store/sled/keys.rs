@@ -4,112 +4,22 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use portcullis_proto::ids::{ClientId, GrantId, Sequence, TokenId};
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, Subject, TokenId};
 use portcullis_proto::revocation::Scope;
+use portcullis_proto::seal::Owner;
 use portcullis_proto::time::Timestamp;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use super::tables::{Meta, Table};
+use crate::oauth::enrolment::EnrolmentId;
 use crate::oauth::pending::StateId;
-
-/// What a row is: the first byte of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Table {
-    /// Single values about the store itself.
-    Meta,
-    /// Registered clients.
-    Client,
-    /// Logins under way.
-    Pending,
-    /// Authorization codes.
-    Code,
-    /// Grants.
-    Grant,
-    /// Access tokens.
-    Access,
-    /// Refresh tokens.
-    Refresh,
-    /// What wide revocations have ended.
-    Cutoff,
-    /// The revocation log.
-    Log,
-    /// Which row to look at when.
-    Expiry,
-}
-
-/// A single value about the store itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Meta {
-    /// Whose store this is, and in which format.
-    Format,
-    /// The log's head.
-    Head,
-    /// The oldest position from which the log can be followed.
-    Base,
-    /// The latest expiry of any access token ever issued.
-    LatestAccessExpiry,
-    /// How many clients nobody has logged in with.
-    UnusedClients,
-    /// How many logins are under way.
-    Logins,
-    /// How far the sweeper has come in looking for grants that a wide revocation has ended.
-    Pass,
-    /// The time that sweeps have noted.
-    SweptAt,
-}
+use crate::oauth::session::SessionId;
+use crate::oauth::user_token::Holder;
 
 /// A key in the tree.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Vec<u8>);
-
-// === impl Table ===
-
-impl Table {
-    const ALL: [Self; 10] = [
-        Self::Meta,
-        Self::Client,
-        Self::Pending,
-        Self::Code,
-        Self::Grant,
-        Self::Access,
-        Self::Refresh,
-        Self::Cutoff,
-        Self::Log,
-        Self::Expiry,
-    ];
-
-    const fn prefix(self) -> u8 {
-        match self {
-            Self::Meta => b'm',
-            Self::Client => b'c',
-            Self::Pending => b'p',
-            Self::Code => b'o',
-            Self::Grant => b'g',
-            Self::Access => b'a',
-            Self::Refresh => b'r',
-            Self::Cutoff => b'u',
-            Self::Log => b'l',
-            Self::Expiry => b'x',
-        }
-    }
-}
-
-// === impl Meta ===
-
-impl Meta {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Format => "format",
-            Self::Head => "head",
-            Self::Base => "base",
-            Self::LatestAccessExpiry => "latest-access-expiry",
-            Self::UnusedClients => "unused-clients",
-            Self::Logins => "logins",
-            Self::Pass => "pass",
-            Self::SweptAt => "swept-at",
-        }
-    }
-}
 
 // === impl Key ===
 
@@ -146,6 +56,57 @@ impl Key {
         Self::new(Table::Refresh, id.as_bytes())
     }
 
+    pub(super) fn enrolment(id: &EnrolmentId) -> Self {
+        Self::new(Table::Enrolment, &id.0)
+    }
+
+    pub(super) fn user_token(holder: &Holder) -> Self {
+        Self::new(Table::UserToken, &holder.name())
+    }
+
+    pub(super) fn session(id: &SessionId) -> Self {
+        Self::new(Table::Session, &id.0)
+    }
+
+    /// Says that a user has a grant.
+    pub(super) fn grant_of(provider: &ProviderName, subject: &Subject, grant: &GrantId) -> Self {
+        let (first, _) = Self::grants_of(provider, subject);
+        Self([first.as_ref(), grant.as_str().as_bytes()].concat())
+    }
+
+    /// Below and above all that a user has.
+    pub(super) fn grants_of(provider: &ProviderName, subject: &Subject) -> (Self, Self) {
+        Self::new(Table::GrantOf, &length_first(&[provider.as_str(), subject.as_str()])).with_end()
+    }
+
+    /// Says that a grant has an access token.
+    pub(super) fn access_of(grant: &GrantId, id: &TokenId) -> Self {
+        let (first, _) = Self::access_tokens_of(grant);
+        Self([first.as_ref(), id.as_bytes()].concat())
+    }
+
+    /// Below and above all that a grant has.
+    pub(super) fn access_tokens_of(grant: &GrantId) -> (Self, Self) {
+        Self::new(Table::AccessOf, &length_first(&[grant.as_str()])).with_end()
+    }
+
+    /// A prefix, and what is above all that begins with it. A table's byte is no 255, so there is one.
+    fn with_end(self) -> (Self, Self) {
+        let mut end = self.0.clone();
+        while end.last() == Some(&u8::MAX) {
+            end.pop();
+        }
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        (self, Self(end))
+    }
+
+    /// What stands behind a prefix of it.
+    pub(super) fn below(&self, prefix: &Self) -> &[u8] {
+        self.0.get(prefix.0.len()..).unwrap_or_default()
+    }
+
     /// Where a wide scope has its cutoff. A narrow one has none: the row that it names is removed. Names come
     /// length first, so that no two scopes share a key.
     pub(super) fn cutoff(scope: &Scope) -> Option<Self> {
@@ -156,12 +117,7 @@ impl Key {
             Scope::Server(name) => (b'v', &[name.as_str()]),
             Scope::Everything => (b'e', &[]),
         };
-        let mut id = vec![kind];
-        for name in names {
-            id.extend_from_slice(&(name.len() as u64).to_be_bytes());
-            id.extend_from_slice(name.as_bytes());
-        }
-        Some(Self::new(Table::Cutoff, &id))
+        Some(Self::new(Table::Cutoff, &[&[kind], length_first(names).as_slice()].concat()))
     }
 
     pub(super) fn log(sequence: Sequence) -> Self {
@@ -194,6 +150,11 @@ impl Key {
     /// The row that an expiry key speaks of.
     pub(super) fn expiring(&self) -> Option<Self> {
         self.0.get(1 + size_of::<u64>()..).filter(|key| !key.is_empty()).map(|key| Self(key.to_vec()))
+    }
+
+    /// The access token whose row this is the key of.
+    pub(super) fn access_id(&self) -> Option<TokenId> {
+        TokenId::from_slice(self.0.get(1..)?).filter(|_| self.table() == Some(Table::Access))
     }
 
     pub(super) fn table(&self) -> Option<Table> {
@@ -236,41 +197,11 @@ impl fmt::Display for Key {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use portcullis_proto::ids::{ProviderName, ServerName, Subject};
-
-    use super::*;
-
-    #[test]
-    fn every_table_has_a_prefix_of_its_own_and_none_lies_inside_another() {
-        for table in Table::ALL {
-            assert_eq!(Key::first(table).table(), Some(table));
-            assert!(Table::ALL.iter().all(|other| *other == table || other.prefix() != table.prefix()));
-        }
-    }
-
-    #[test]
-    fn expiries_sort_by_time_and_lead_back_to_their_row() {
-        let row = Key::client(&ClientId::new("c"));
-        let (soon, late) = (Timestamp::from_millis(255), Timestamp::from_millis(256));
-        assert!(Key::expiry(soon, &row) < Key::expiry_end(soon));
-        assert!(Key::expiry_end(soon) < Key::expiry(late, &row));
-        assert!(
-            Key::expiry(Timestamp::from_millis(u64::MAX), &row)
-                < Key::expiry_end(Timestamp::from_millis(u64::MAX))
-        );
-        assert!(Key::expiry(late, &row).expiring() == Some(row));
-    }
-
-    #[test]
-    fn no_two_scopes_share_a_key() {
-        let subject = |provider: &str, subject: &str| {
-            Scope::Subject(ProviderName::new(provider), Subject::new(subject))
-        };
-        assert!(Key::cutoff(&subject("a", "bc")) != Key::cutoff(&subject("ab", "c")));
-        let client = Scope::Client(ClientId::new("x"));
-        assert!(Key::cutoff(&client) != Key::cutoff(&Scope::Server(ServerName::new("x"))));
-        assert!(Key::cutoff(&Scope::Grant(GrantId::new("x"))).is_none());
-    }
+/// Names, each after its length in 8 bytes: no two lists of so many give the same bytes.
+fn length_first(names: &[&str]) -> Vec<u8> {
+    let each = |name: &&str| [&(name.len() as u64).to_be_bytes(), name.as_bytes()].concat();
+    names.iter().flat_map(each).collect()
 }
+
+#[cfg(test)]
+mod tests;

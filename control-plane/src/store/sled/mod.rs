@@ -6,16 +6,21 @@
 
 mod clients;
 mod committer;
+mod enrolments;
 mod keys;
 mod lease;
 mod log;
 mod logins;
 mod open;
+mod owned;
 mod revocation;
 mod rows;
+mod sessions;
 mod sweep;
+mod tables;
 mod tokens;
 mod tx;
+mod users;
 
 #[cfg(test)]
 mod tests;

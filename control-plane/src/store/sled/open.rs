@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::committer::MakeDurable;
 use super::keys::{Key, Meta, Table};
+use super::owned;
 use super::rows::{self, Read, Until, backend};
 use super::tx::Tx;
 use crate::store::StoreError;
@@ -211,6 +212,9 @@ fn prepare(tree: &Tree, random: &dyn Random) -> Result<(), StoreError> {
     }
     tx.put(Key::meta(Meta::UnusedClients), &count_expiring(tree, Table::Client)?)?;
     tx.put(Key::meta(Meta::Logins), &count_expiring(tree, Table::Pending)?)?;
+    tx.put(Key::meta(Meta::Enrolments), &count_expiring(tree, Table::Enrolment)?)?;
+    tx.put(Key::meta(Meta::Sessions), &count_expiring(tree, Table::Session)?)?;
+    owned::prepare(tree, &mut tx)?;
     tx.into_batch().map_or(Ok(()), |batch| tree.apply_batch(batch)).map_err(backend)
 }
 

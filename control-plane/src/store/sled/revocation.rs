@@ -9,9 +9,9 @@ use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::Timestamp;
 
 use super::keys::{Key, Table};
-use super::log;
 use super::rows::{self, Kept, Read};
 use super::tx::Tx;
+use super::{log, owned};
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::store::StoreError;
 
@@ -25,10 +25,15 @@ pub(super) fn revoke(tx: &mut Tx<'_>, scope: Scope, now: Timestamp) -> Result<En
         Scope::Token(id) => {
             let key = Key::access(id);
             if let Some(kept) = tx.kept::<AccessToken>(&key)? {
+                owned::remove_access(tx, &kept.row, id);
                 tx.remove_kept(key, &kept);
             }
         }
-        Scope::Grant(id) => tx.remove(Key::grant(id)),
+        Scope::Grant(id) => {
+            if let Some(kept) = tx.kept::<Grant>(&Key::grant(id))? {
+                owned::remove_grant(tx, &kept.row);
+            }
+        }
         Scope::Client(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {}
     }
     Ok(entry)
@@ -42,17 +47,17 @@ pub(super) fn live(read: &impl Read, id: &GrantId) -> Result<Option<Kept<Grant>>
     };
     // The sweeper removes a cutoff together with, or after, the last grant that it has ended. A reader
     // beside it that found the grant but no cutoff any more would take it for alive: so it looks again.
-    if is_cut_off(read, &kept.row)? || read.bytes(&key)?.is_none() {
+    if is_cut_off(read, &kept.row.revoked_by(), kept.row.born)? || read.bytes(&key)?.is_none() {
         return Ok(None);
     }
     Ok(Some(kept))
 }
 
-/// Whether a wide revocation came after the grant's birth.
-pub(super) fn is_cut_off(read: &impl Read, grant: &Grant) -> Result<bool, StoreError> {
-    for key in grant.revoked_by().iter().filter_map(Key::cutoff) {
+/// Whether a wide revocation with one of these scopes came after the birth of what they end.
+pub(super) fn is_cut_off(read: &impl Read, scopes: &[Scope], born: Sequence) -> Result<bool, StoreError> {
+    for key in scopes.iter().filter_map(Key::cutoff) {
         let cutoff: Option<Sequence> = read.row(&key)?;
-        if cutoff.is_some_and(|cutoff| grant.born < cutoff) {
+        if cutoff.is_some_and(|cutoff| born < cutoff) {
             return Ok(true);
         }
     }

@@ -2,31 +2,34 @@
 
 use std::time::Duration;
 
-use portcullis_proto::ids::{GrantId, Sequence};
+use portcullis_proto::ids::Sequence;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{Key, Meta, Table};
 use super::rows::{self, Kept, Read, Until};
 use super::tx::Tx;
-use super::{log, revocation};
+use super::{log, owned, revocation};
 use crate::oauth::code::Code;
-use crate::oauth::grant::Grant;
+use crate::oauth::enrolment::Enrolment;
+use crate::oauth::grant::{AccessToken, Grant};
+use crate::oauth::session::Session;
 use crate::store::StoreError;
 
 /// How exactly the time of sweeps is noted.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
-/// One pass over all grants, in search of those that wide revocations have ended.
+/// What a pass looks at, in this order: what wide revocations can have ended, then the cutoffs.
+const PASSED: [Table; 4] = [Table::Grant, Table::Enrolment, Table::Session, Table::Cutoff];
+
+/// One pass over all rows that wide revocations end, in search of those that they have ended.
 #[derive(Serialize, Deserialize)]
 struct Pass {
     /// The log's head when it began: it finds all that the revocations up to there have ended.
     head: Sequence,
-    /// The last grant looked at.
-    after: Option<GrantId>,
-    /// Once all grants have been: the last cutoff looked at.
+    /// The last row looked at. A pass that another version has begun has none, and starts over.
     #[serde(default)]
-    cutoff: Option<Key>,
+    at: Option<Key>,
 }
 
 /// Looks at up to `limit` rows of each kind, and tells how many it has removed.
@@ -66,12 +69,7 @@ fn expired(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, Store
             tx.look_again(until, &key);
             continue;
         }
-        match key.table() {
-            Some(Table::Client) => tx.count(Meta::UnusedClients, -1)?,
-            Some(Table::Pending) => tx.count(Meta::Logins, -1)?,
-            _ => {}
-        }
-        tx.remove(key);
+        remove(tx, key)?;
         removed += 1;
     }
     Ok(removed)
@@ -86,73 +84,80 @@ fn prolonged(tx: &Tx<'_>, key: &Key) -> Result<Option<Kept<Code>>, StoreError> {
     Ok(grant.map(|grant| Kept { until: grant.until, ..code }))
 }
 
-/// Grants that a wide revocation has ended; after a whole pass over the grants, also the cutoffs that it has
-/// made useless.
+/// Removes a row, and with it whatever counts it or leads to it.
+fn remove(tx: &mut Tx<'_>, key: Key) -> Result<(), StoreError> {
+    match key.table() {
+        Some(Table::Client) => tx.count(Meta::UnusedClients, -1)?,
+        Some(Table::Pending) => tx.count(Meta::Logins, -1)?,
+        Some(Table::Enrolment) => tx.count(Meta::Enrolments, -1)?,
+        Some(Table::Session) => tx.count(Meta::Sessions, -1)?,
+        Some(Table::Grant) => {
+            if let Some(kept) = tx.kept::<Grant>(&key)? {
+                owned::remove_grant(tx, &kept.row);
+            }
+        }
+        Some(Table::Access) => {
+            if let (Some(kept), Some(id)) = (tx.kept::<AccessToken>(&key)?, key.access_id()) {
+                owned::remove_access(tx, &kept.row, &id);
+            }
+        }
+        _ => {}
+    }
+    tx.remove(key);
+    Ok(())
+}
+
+/// Rows that a wide revocation has ended; after a whole pass over them, also the cutoffs that it has made useless.
+/// Looks at up to `limit` rows.
 fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     if tx.scan(&Key::first(Table::Cutoff), &Key::end(Table::Cutoff), 1)?.is_empty() {
         return Ok(0);
     }
     let mut pass = match tx.row(&Key::meta(Meta::Pass))? {
         Some(pass) => pass,
-        None => Pass { head: log::head(tx)?.sequence, after: None, cutoff: None },
+        None => Pass { head: log::head(tx)?.sequence, at: None },
     };
-    let mut removed = 0;
-    let mut at_end = true;
-    if pass.cutoff.is_none() {
-        at_end = pass_grants(tx, &mut pass, limit, &mut removed)?;
+    let (mut left, mut removed) = (limit, 0);
+    let begun = pass.at.as_ref().and_then(Key::table);
+    for table in PASSED.into_iter().skip_while(|table| begun.is_some_and(|begun| begun != *table)) {
+        let after = pass.at.take_if(|at| at.table() == Some(table)).unwrap_or_else(|| Key::first(table));
+        let rows = tx.scan_after(&after, &Key::end(table), left)?;
+        let at_end = rows.len() < left;
+        left -= rows.len();
+        pass.at = rows.last().map(|(key, _)| key.clone()).or(Some(after));
+        for (key, bytes) in rows {
+            if is_over(tx, table, &key, &bytes, pass.head)? {
+                remove(tx, key)?;
+                removed += 1;
+            }
+        }
+        if !at_end {
+            tx.put(Key::meta(Meta::Pass), &pass)?;
+            return Ok(removed);
+        }
     }
-    if at_end {
-        at_end = pass_cutoffs(tx, &mut pass, limit, &mut removed)?;
-    }
-    if at_end {
-        tx.remove(Key::meta(Meta::Pass));
-    } else {
-        tx.put(Key::meta(Meta::Pass), &pass)?;
-    }
+    tx.remove(Key::meta(Meta::Pass));
     Ok(removed)
 }
 
-/// Looks at some more grants, and tells whether they were the last.
-fn pass_grants(
-    tx: &mut Tx<'_>,
-    pass: &mut Pass,
-    limit: usize,
-    removed: &mut usize,
-) -> Result<bool, StoreError> {
-    let after = pass.after.as_ref().map_or_else(|| Key::first(Table::Grant), Key::grant);
-    let grants = tx.scan_after(&after, &Key::end(Table::Grant), limit)?;
-    let at_end = grants.len() < limit;
-    for (key, bytes) in grants {
-        let Kept { row: grant, .. } = rows::decode::<Kept<Grant>>(&key, &bytes)?;
-        if revocation::is_cut_off(tx, &grant)? {
-            tx.remove(key);
-            *removed += 1;
+/// Whether a wide revocation has ended the row. A cutoff itself is over once the pass has been everywhere: whatever
+/// was born before the cutoffs up to the pass's head and is dead, the pass has removed.
+fn is_over(tx: &Tx<'_>, table: Table, key: &Key, bytes: &[u8], head: Sequence) -> Result<bool, StoreError> {
+    match table {
+        Table::Grant => {
+            let grant = rows::decode::<Kept<Grant>>(key, bytes)?.row;
+            revocation::is_cut_off(tx, &grant.revoked_by(), grant.born)
         }
-        pass.after = Some(grant.id);
-    }
-    Ok(at_end)
-}
-
-/// Looks at some more cutoffs, and tells whether they were the last. No grant is left for those up to the pass's
-/// head: whatever was born before them and is dead, the pass has removed.
-fn pass_cutoffs(
-    tx: &mut Tx<'_>,
-    pass: &mut Pass,
-    limit: usize,
-    removed: &mut usize,
-) -> Result<bool, StoreError> {
-    let after = pass.cutoff.take().unwrap_or_else(|| Key::first(Table::Cutoff));
-    let cutoffs = tx.scan_after(&after, &Key::end(Table::Cutoff), limit)?;
-    let at_end = cutoffs.len() < limit;
-    for (key, bytes) in cutoffs {
-        let cutoff: Sequence = rows::decode(&key, &bytes)?;
-        if cutoff <= pass.head {
-            tx.remove(key.clone());
-            *removed += 1;
+        Table::Enrolment => {
+            let grant = rows::decode::<Kept<Enrolment>>(key, bytes)?.row.grant;
+            revocation::is_cut_off(tx, &grant.revoked_by(), grant.born)
         }
-        pass.cutoff = Some(key);
+        Table::Session => {
+            let session = rows::decode::<Kept<Session>>(key, bytes)?.row;
+            revocation::is_cut_off(tx, &session.revoked_by(), session.born)
+        }
+        _ => Ok(rows::decode::<Sequence>(key, bytes)? <= head),
     }
-    Ok(at_end)
 }
 
 #[cfg(test)]
@@ -186,7 +191,7 @@ mod tests {
         // Keys have the name after its length: "old" is the first of them.
         for last in ["new-0", "new-2", "new-4"] {
             cut_off_once(&store).await;
-            assert!(pass().unwrap().cutoff == Key::cutoff(&scope(last)), "up to {last}");
+            assert!(pass().unwrap().at == Key::cutoff(&scope(last)), "up to {last}");
             assert!(!is_there("old") && new.iter().all(|name| is_there(name)));
         }
         cut_off_once(&store).await;
@@ -202,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_of_the_former_format_goes_on() {
-        let pass: Pass = serde_json::from_str(r#"{"head":3,"after":"g"}"#).unwrap();
-        assert!(pass.cutoff.is_none());
-        let pass = Pass { cutoff: Key::cutoff(&scope("c")), ..pass };
+    fn a_pass_of_the_former_format_starts_over() {
+        let pass: Pass = serde_json::from_str(r#"{"head":3,"after":"g","cutoff":"dQ=="}"#).unwrap();
+        assert!(pass.head == Sequence(3) && pass.at.is_none());
+        let pass = Pass { at: Key::cutoff(&scope("c")), ..pass };
         let again: Pass = serde_json::from_str(&serde_json::to_string(&pass).unwrap()).unwrap();
-        assert!(again.cutoff == pass.cutoff);
+        assert!(again.at == pass.at);
     }
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod durability;
 mod opening;
+mod owned;
 
 use std::path::Path;
 

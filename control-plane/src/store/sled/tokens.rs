@@ -11,7 +11,7 @@ use portcullis_proto::time::Timestamp;
 use super::keys::Key;
 use super::rows::{Kept, Read};
 use super::tx::Tx;
-use super::{clients, log, revocation};
+use super::{clients, log, owned, revocation};
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
@@ -29,6 +29,7 @@ pub(super) fn grant(
     }
     grant.born = log::head(tx)?.sequence;
     tx.insert(Key::grant(&grant.id), &grant, Some(grant.expires_at))?;
+    owned::add_grant(tx, &grant);
     tx.insert(Key::code(code_id), code, Some(code.expires_at))?;
     Ok(Granted::Done)
 }
@@ -112,6 +113,7 @@ fn keep_tokens(tx: &mut Tx<'_>, mut grant: Kept<Grant>, issue: Issue) -> Result<
     access.born = log::head(tx)?.sequence;
     log::issued(tx, access.expires_at)?;
     tx.insert(Key::access(&access_id), &access, Some(access.expires_at))?;
+    owned::add_access(tx, &access.grant, &access_id);
     tx.insert(Key::refresh(&refresh_id), &refresh, Some(refresh.expires_at))?;
     grant.row.expires_at = refresh.expires_at;
     grant.until = grant.until.max(Some(refresh.expires_at.max(access.expires_at)));

@@ -61,7 +61,12 @@ impl<'a> Tx<'a> {
 
     /// Tells the sweeper to look at a row once it is `until`.
     pub(super) fn look_again(&mut self, until: Timestamp, key: &Key) {
-        self.writes.insert(Key::expiry(until, key), Some(IVec::default()));
+        self.mark(Key::expiry(until, key));
+    }
+
+    /// Writes a row that says all it has to say by its key.
+    pub(super) fn mark(&mut self, key: Key) {
+        self.writes.insert(key, Some(IVec::default()));
     }
 
     pub(super) fn remove(&mut self, key: Key) {

@@ -10,7 +10,6 @@ use prost::Message;
 
 use super::super::{Freshness, freshen_within, seal};
 use crate::app::App;
-use crate::config::CredentialMode;
 use crate::http::tests::harness::World;
 use crate::http::tests::login::public;
 use crate::http::tests::provider::Script;
@@ -63,7 +62,7 @@ impl User {
             let id = GrantId::new(format!("grant-{number}"));
             let data_key = SealingKey::generate(random);
             let (master_key, wrapped) = app.keys.wrap(random, &id, &data_key);
-            let upstream = seal(random, &data_key, &id, CredentialMode::ProviderToken, &tokens, 0);
+            let upstream = seal(random, &data_key, &id, &tokens, 0);
             let grant = Grant { id, master_key, data_key: wrapped, upstream, ..own.clone() };
             let code_id = token_id(&format!("code-{number}"));
             app.store.grant(grant.clone(), code_id, code(&grant)).await.unwrap();

@@ -3,27 +3,31 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portcullis_proto::ids::{ClientId, GrantId, TokenId};
+use portcullis_proto::ids::{ClientId, GrantId, Sequence, TokenId};
 use portcullis_proto::revocation::{Entry, Position, Scope};
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
-use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::enrolment::Enrolment;
+use crate::oauth::grant::{AccessToken, Grant};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
-use crate::oauth::renewal::Renewal;
-use crate::store::lease::{Lease, Leasing};
+use crate::oauth::session::Session;
+use crate::oauth::user_token::{Holder, UserToken};
 use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
 
 pub(super) struct Memory {
     clients: BTreeMap<ClientId, Client>,
+    pub(super) enrolments: BTreeMap<[u8; 32], Enrolment>,
+    pub(super) sessions: BTreeMap<[u8; 32], Session>,
+    pub(super) user_tokens: BTreeMap<Holder, UserToken>,
     logins: BTreeMap<[u8; 32], Pending>,
     /// With the time that each is kept until.
-    grants: BTreeMap<GrantId, (Grant, Timestamp)>,
+    pub(super) grants: BTreeMap<GrantId, (Grant, Timestamp)>,
     codes: BTreeMap<TokenId, (Code, Timestamp)>,
-    access: BTreeMap<TokenId, AccessToken>,
+    pub(super) access: BTreeMap<TokenId, AccessToken>,
     refresh: BTreeMap<TokenId, RefreshToken>,
     latest_access_expiry: Timestamp,
     history: Vec<Entry>,
@@ -39,6 +43,9 @@ impl Memory {
     pub(super) fn new(start: Position) -> Self {
         Self {
             clients: BTreeMap::new(),
+            enrolments: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            user_tokens: BTreeMap::new(),
             logins: BTreeMap::new(),
             grants: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -109,8 +116,12 @@ impl Memory {
 
     pub(super) fn live_grant(&self, id: &GrantId) -> Option<Grant> {
         let (grant, _) = self.grants.get(id)?;
-        let ended = |entry: &Entry| grant.revoked_by().contains(&entry.scope) && grant.born < entry.sequence;
-        (!self.history.iter().any(ended)).then(|| grant.clone())
+        (!self.is_revoked(&grant.revoked_by(), grant.born)).then(|| grant.clone())
+    }
+
+    /// Whether any of these has been revoked since.
+    pub(super) fn is_revoked(&self, scopes: &[Scope], born: Sequence) -> bool {
+        self.history.iter().any(|entry| scopes.contains(&entry.scope) && born < entry.sequence)
     }
 
     pub(super) fn live_grants(&self) -> Vec<Grant> {
@@ -199,57 +210,6 @@ impl Memory {
         Some((token.clone(), self.live_grant(&token.grant)?))
     }
 
-    pub(super) fn lease(&mut self, id: &GrantId, version: u64, now: Timestamp, until: Timestamp) -> Leasing {
-        let Some(grant) = self.live_grant(id) else {
-            return Leasing::Gone;
-        };
-        if grant.upstream.version != version {
-            return Leasing::Overtaken;
-        }
-        match grant.upstream.renewal.begin(now, until) {
-            Ok(renewal) => {
-                self.set_upstream(id, Upstream { renewal, ..grant.upstream });
-                Leasing::Leased(Lease { grant: id.clone(), version, attempt: renewal.attempt() })
-            }
-            Err(busy) => Leasing::Busy(busy),
-        }
-    }
-
-    pub(super) fn update_upstream(&mut self, lease: &Lease, upstream: Upstream) -> bool {
-        if self.live_grant(&lease.grant).is_none_or(|grant| grant.upstream.version != lease.version) {
-            return false;
-        }
-        let upstream = Upstream { version: lease.version + 1, renewal: Renewal::default(), ..upstream };
-        self.set_upstream(&lease.grant, upstream);
-        true
-    }
-
-    pub(super) fn defer(&mut self, lease: &Lease, until: Timestamp) -> bool {
-        let Some(upstream) = self.leased(lease) else {
-            return false;
-        };
-        let renewal = upstream.renewal.deferred(until);
-        self.set_upstream(&lease.grant, Upstream { renewal, ..upstream });
-        true
-    }
-
-    pub(super) fn revoke_leased(&mut self, lease: Lease, now: Timestamp) -> Option<Entry> {
-        self.leased(&lease)?;
-        Some(self.revoke(Scope::Grant(lease.grant), now))
-    }
-
-    /// What is leased, where the lease is the latest.
-    fn leased(&self, lease: &Lease) -> Option<Upstream> {
-        let upstream = self.live_grant(&lease.grant)?.upstream;
-        (upstream.version == lease.version && upstream.renewal.is_held_by(lease.attempt)).then_some(upstream)
-    }
-
-    fn set_upstream(&mut self, id: &GrantId, upstream: Upstream) {
-        if let Some((grant, _)) = self.grants.get_mut(id) {
-            grant.upstream = upstream;
-        }
-    }
-
     pub(super) fn revoke(&mut self, scope: Scope, now: Timestamp) -> Entry {
         let forget_at = self.latest_access_expiry.max(now);
         let entry = Entry { sequence: self.head().sequence.next(), at: now, forget_at, scope };
@@ -278,6 +238,7 @@ impl Memory {
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.clients.retain(|_, client| !client.is_forgotten(now));
         self.logins.retain(|_, pending| pending.expires_at > now);
+        self.forget_users(now);
         self.grants.retain(|_, (_, until)| *until > now);
         let mut codes = std::mem::take(&mut self.codes);
         for (code, until) in codes.values_mut().filter(|(code, until)| code.used && *until <= now) {

@@ -1,0 +1,66 @@
+//! The rows that say what belongs to whom come and go with what they lead to.
+
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Subject};
+use portcullis_proto::revocation::Scope;
+
+use super::{SledStore, fresh, open};
+use crate::oauth::enrolment::EnrolmentId;
+use crate::oauth::session::SessionId;
+use crate::store::contract::fixtures::{
+    ACCESS, MANY, REFRESH, access_id, at, enrol, enrolled, enrolment, is_live, redeemed, rotated, session,
+};
+use crate::store::sled::keys::{Key, Meta, Table};
+use crate::store::sled::rows;
+use crate::store::{Begun, Store, UserStore};
+
+fn count(store: &SledStore, table: Table) -> usize {
+    rows::scan(&store.db, &Key::first(table), &Key::end(table)).count()
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_what_has_expired_or_was_revoked() {
+    let (_home, store) = fresh();
+    for name in ["expires", "narrow", "wide"] {
+        enrolled(&store, name, at(0)).await;
+    }
+    rotated(&store, "expires", "2", "expires", at(0)).await;
+    assert_eq!((count(&store, Table::GrantOf), count(&store, Table::AccessOf)), (3, 4));
+    store.revoke(Scope::Token(access_id("2")), at(1)).await.unwrap();
+    assert_eq!(count(&store, Table::AccessOf), 3);
+    store.revoke(Scope::Grant(GrantId::new("narrow")), at(1)).await.unwrap();
+    assert_eq!(count(&store, Table::GrantOf), 2);
+    store.revoke(Scope::Client(ClientId::new("wide")), at(1)).await.unwrap();
+    store.sweep(at(1), MANY).await.unwrap();
+    assert_eq!(count(&store, Table::GrantOf), 1);
+    store.sweep(at(ACCESS), MANY).await.unwrap();
+    assert_eq!(count(&store, Table::AccessOf), 0);
+    store.sweep(at(REFRESH), MANY).await.unwrap();
+    assert_eq!(count(&store, Table::GrantOf), 0);
+}
+
+#[tokio::test]
+async fn grants_from_before_there_was_a_table_of_users_are_entered() {
+    let (home, store) = fresh();
+    redeemed(&store, "g", at(0)).await;
+    let (provider, subject) = (ProviderName::new("provider"), Subject::new("g"));
+    store.db.remove(Key::grant_of(&provider, &subject, &GrantId::new("g"))).unwrap();
+    store.db.remove(Key::meta(Meta::GrantsOfUsers)).unwrap();
+    assert!(store.grants_of(&provider, &subject, MANY).await.unwrap().is_empty());
+    drop(store);
+    let store = open(&home.path().join("store"));
+    assert_eq!(store.grants_of(&provider, &subject, MANY).await.unwrap().len(), 1);
+    assert!(is_live(&store, "g").await);
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_anew_at_every_start() {
+    let (home, store) = fresh();
+    enrol(&store, "e", "e").await;
+    store.open_session(SessionId::of("s"), session("s", at(0)), 1).await.unwrap();
+    drop(store);
+    let store = open(&home.path().join("store"));
+    let enrolled = store.enrol(EnrolmentId::of("f"), enrolment("f", "e", at(0)), 1).await.unwrap();
+    assert_eq!(enrolled, Begun::Full);
+    let opened = store.open_session(SessionId::of("t"), session("s", at(0)), 1).await.unwrap();
+    assert_eq!(opened, Begun::Full);
+}
