@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::ids::GrantId;
 use crate::random::{self, Random};
 use crate::token::{Kind, Presented};
 
@@ -26,8 +25,8 @@ pub struct SealingKey(Zeroizing<[u8; KEY_LEN]>);
 #[serde(transparent)]
 pub struct Sealed(#[serde(with = "crate::base64_text")] Vec<u8>);
 
-/// What a sealed value is. It goes into the associated data together with the grant, so that none can
-/// be put in another's place.
+/// What a sealed value is. It goes into the associated data together with the identifier of its owner (the grant,
+/// but where it says otherwise), so that none can be put in another's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     /// The data key, under the master key.
@@ -40,6 +39,8 @@ pub enum Field {
     ProviderRefreshToken,
     /// The answer to a refresh request, kept for its repetition.
     RefreshAnswer,
+    /// The secret of a client that was registered at a provider, under the master key. Its owner is that client.
+    ProviderClientSecret,
 }
 
 /// The sealed value was changed, belongs elsewhere, or the key is another one. Which, nobody can tell.
@@ -90,26 +91,32 @@ impl SealingKey {
         &self.0
     }
 
-    /// Seals `plaintext` for one field of one grant.
+    /// Seals `plaintext` for one field of one owner.
     #[expect(clippy::expect_used, reason = "AES-GCM fails only on messages above 64 GiB")]
-    pub fn seal(&self, random: &dyn Random, grant: &GrantId, field: Field, plaintext: &[u8]) -> Sealed {
+    pub fn seal(
+        &self,
+        random: &dyn Random,
+        owner: &impl AsRef<str>,
+        field: Field,
+        plaintext: &[u8],
+    ) -> Sealed {
         let nonce: [u8; NONCE_LEN] = random::bytes(random);
         let mut message = Zeroizing::new(plaintext.to_vec());
         let tag = self
             .cipher()
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(associated_data(grant, field)),
+                Aad::from(associated_data(owner.as_ref(), field)),
                 &mut message,
             )
             .expect("the message is short");
         Sealed([&nonce, message.as_slice(), tag.as_ref()].concat())
     }
 
-    /// Opens what was sealed under this key for this field of this grant.
+    /// Opens what was sealed under this key for this field of this owner.
     pub fn open(
         &self,
-        grant: &GrantId,
+        owner: &impl AsRef<str>,
         field: Field,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
@@ -118,7 +125,7 @@ impl SealingKey {
         let mut message = Zeroizing::new(ciphertext.to_vec());
         let length = self
             .cipher()
-            .open_in_place(nonce, Aad::from(associated_data(grant, field)), &mut message)
+            .open_in_place(nonce, Aad::from(associated_data(owner.as_ref(), field)), &mut message)
             .map_err(|_| OpenError)?
             .len();
         message.truncate(length);
@@ -126,13 +133,18 @@ impl SealingKey {
     }
 
     /// Seals another key.
-    pub fn wrap(&self, random: &dyn Random, grant: &GrantId, field: Field, key: &Self) -> Sealed {
-        self.seal(random, grant, field, key.expose())
+    pub fn wrap(&self, random: &dyn Random, owner: &impl AsRef<str>, field: Field, key: &Self) -> Sealed {
+        self.seal(random, owner, field, key.expose())
     }
 
     /// Opens another key.
-    pub fn unwrap_key(&self, grant: &GrantId, field: Field, sealed: &Sealed) -> Result<Self, OpenError> {
-        Self::from_bytes(&self.open(grant, field, sealed)?)
+    pub fn unwrap_key(
+        &self,
+        owner: &impl AsRef<str>,
+        field: Field,
+        sealed: &Sealed,
+    ) -> Result<Self, OpenError> {
+        Self::from_bytes(&self.open(owner, field, sealed)?)
     }
 
     #[expect(clippy::expect_used, reason = "the key has the length that the algorithm asks for")]
@@ -180,18 +192,19 @@ impl Zeroize for Sealed {
 
 // === impl Field ===
 
-/// A tag of one byte, then the grant: no two pairs give the same bytes.
-fn associated_data(grant: &GrantId, field: Field) -> Vec<u8> {
+/// A tag of one byte, then the owner: no two pairs give the same bytes.
+fn associated_data(owner: &str, field: Field) -> Vec<u8> {
     let tag = match field {
         Field::DataKeyForControlPlane => 1,
         Field::DataKeyForToken => 2,
         Field::Credential => 3,
         Field::ProviderRefreshToken => 4,
         Field::RefreshAnswer => 5,
+        Field::ProviderClientSecret => 16,
     };
-    let mut data = Vec::with_capacity(1 + grant.as_str().len());
+    let mut data = Vec::with_capacity(1 + owner.len());
     data.push(tag);
-    data.extend_from_slice(grant.as_str().as_bytes());
+    data.extend_from_slice(owner.as_bytes());
     data
 }
 
@@ -200,6 +213,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::GrantId;
     use crate::random::SystemRandom;
     use crate::token::{Access, Token};
 
