@@ -140,6 +140,8 @@ pub struct Limits {
     pub unused_clients: usize,
     /// Logins under way: 20,000. One can take some kilobytes.
     pub pending: usize,
+    /// Clients registered at providers (`registration: dynamic`), of all providers together: 10,000.
+    pub provider_clients: usize,
 }
 
 // === impl Server ===
@@ -181,7 +183,7 @@ impl Default for Lifetimes {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { unused_clients: 10_000, pending: 20_000 }
+        Self { unused_clients: 10_000, pending: 20_000, provider_clients: 10_000 }
     }
 }
 

@@ -18,6 +18,7 @@ use super::browser::Browser;
 use super::consent::login;
 use super::extract::AtIssuer;
 use super::page::{problem, problem_going_back};
+use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -43,6 +44,8 @@ enum LoginError {
     NotConfigured,
     #[error("the client was forgotten or revoked meanwhile")]
     ClientGone,
+    #[error(transparent)]
+    Acting(#[from] ActingError),
     #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
@@ -120,8 +123,14 @@ async fn identify(
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
     let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
-    let login = login(issuer, pending, params.get("state").unwrap_or_default());
-    Ok(provider.exchange(&code, &login, app.now()).await?)
+    let (provider_name, client) = (&pending.provider, &pending.request.client);
+    let acting = acting::recall(app, provider_name, client, &pending.acting).await?;
+    let login = login(issuer, &acting, pending, params.get("state").unwrap_or_default());
+    let exchanged = provider.exchange(&code, &login, app.now()).await;
+    if exchanged.as_ref().is_err_and(ProviderError::refuses_the_client) {
+        acting::refused(app, provider_name, client, &pending.acting).await;
+    }
+    Ok(exchanged?)
 }
 
 async fn grant(
@@ -140,6 +149,7 @@ async fn grant(
         client: request.client.clone(),
         server: request.server.clone(),
         provider: pending.provider.clone(),
+        acting: pending.acting.clone(),
         subject: identity.subject,
         email: identity.email,
         scopes: request.scopes.clone(),

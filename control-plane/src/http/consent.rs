@@ -1,24 +1,30 @@
 //! `POST /consent`: the user's decision. Only from here on is anything stored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use portcullis_proto::random;
+use tokio::time::timeout;
 
 use super::authorize::{Refusal, error_url, examine, refusal_url};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::page::{Continue, page, problem, problem_going_back};
+use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, StateId};
-use crate::provider::{Login, ProviderError};
+use crate::provider::{AppCredentials, Login, ProviderError};
 use crate::store::{Begun, StoreError};
+
+/// How long the provider may take to register a client. The edge waits 30 s: before that there is a page.
+const REGISTRATION_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Sends the browser on to the provider, or back to the client.
 pub async fn consent(
@@ -60,8 +66,8 @@ pub async fn consent(
 }
 
 async fn approve(
-    app: &App,
-    issuer: &Issuer,
+    app: &Arc<App>,
+    issuer: &Arc<Issuer>,
     browser: &Browser,
     client: &Client,
     request: AuthorizationRequest,
@@ -76,7 +82,7 @@ async fn approve(
             client.name.as_deref(),
         )
     };
-    match begin(app, issuer, browser, request.clone()).await {
+    match begin(app, issuer, browser, client, request.clone()).await {
         Ok(Started { url, provider }) => {
             Metrics::count(&app.metrics.authorizations, "approved");
             tracing::info!(client = %client.id, server = %request.server, provider, "approved; on to the provider");
@@ -88,9 +94,25 @@ async fn approve(
         }
         Err(error) => {
             tracing::error!(client = %client.id, server = %request.server, %error, "a login could not begin");
+            if error.is_refusal() {
+                return unusable(issuer, client, &request);
+            }
             unavailable()
         }
     }
+}
+
+/// The provider does not take the application: trying again would not help.
+fn unusable(issuer: &Issuer, client: &Client, request: &AuthorizationRequest) -> Response {
+    let error = OAuthError::new(ErrorCode::ServerError, "the login service does not take this application");
+    problem_going_back(
+        StatusCode::BAD_GATEWAY,
+        "The login service cannot be used",
+        "It does not take this application. Nothing has been granted. Tell whoever runs this service; the log \
+         has the details.",
+        &refusal_url(issuer, request, &error),
+        client.name.as_deref(),
+    )
 }
 
 struct Started {
@@ -105,29 +127,48 @@ enum BeginError {
     #[error("too many logins are under way")]
     Full,
     #[error(transparent)]
+    Acting(#[from] ActingError),
+    #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+// === impl BeginError ===
+
+impl BeginError {
+    /// Whether it is the provider that will have no client registered, now and later.
+    fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Acting(ActingError::Provider(ProviderError::NoRegistration | ProviderError::Refused(_)))
+        )
+    }
+}
+
 async fn begin(
-    app: &App,
-    issuer: &Issuer,
+    app: &Arc<App>,
+    issuer: &Arc<Issuer>,
     browser: &Browser,
+    client: &Client,
     request: AuthorizationRequest,
 ) -> Result<Started, BeginError> {
     let (server, provider) = app.server(&request.server).ok_or(BeginError::NotConfigured)?;
+    let acting = timeout(REGISTRATION_DEADLINE, acting::begin(app, issuer, client, &server.provider))
+        .await
+        .map_err(|_| ProviderError::Unreachable("no answer in time".into()))??;
     let random = app.random.as_ref();
     let state = random::base62(random, 43);
     let pending = Pending {
         provider: server.provider.clone(),
+        acting: acting.client,
         browser: BrowserId::of(browser.as_str()),
         verifier: random::base62(random, 43),
         nonce: random::base62(random, 43),
         expires_at: app.now().after(app.config.lifetimes.pending),
         request,
     };
-    let url = provider.authorization_url(&login(issuer, &pending, &state)).await?;
+    let url = provider.authorization_url(&login(issuer, &acting.credentials, &pending, &state)).await?;
     let provider = pending.provider.to_string();
     match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
         Begun::Done => Ok(Started { url: url.into(), provider }),
@@ -136,8 +177,14 @@ async fn begin(
 }
 
 /// The login as the provider sees it: the same when it begins and when its code is exchanged.
-pub(super) fn login<'a>(issuer: &'a Issuer, pending: &'a Pending, state: &'a str) -> Login<'a> {
+pub(super) fn login<'a>(
+    issuer: &'a Issuer,
+    acting: &'a AppCredentials,
+    pending: &'a Pending,
+    state: &'a str,
+) -> Login<'a> {
     Login {
+        acting,
         redirect_uri: &issuer.callback,
         state,
         nonce: &pending.nonce,

@@ -9,6 +9,7 @@ pub mod extract;
 pub mod metadata;
 pub mod ops;
 pub mod page;
+pub mod provider_client;
 pub mod register;
 pub mod respond;
 pub mod revoke;

@@ -14,7 +14,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::{Span, info_span};
 
-use super::{authorize, callback, consent, metadata, page, register, revoke, token};
+use super::{authorize, callback, consent, metadata, page, provider_client, register, revoke, token};
 use crate::app::App;
 
 /// Largest request body, in bytes. The edge has the same bound.
@@ -41,6 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/authorize", get(authorize::authorize))
         .route("/consent", post(consent::consent))
         .route("/callback", get(callback::callback).head(only_get))
+        .route("/provider-clients/{file}", get(provider_client::document))
         .route("/assets/portcullis.css", get(page::stylesheet));
     // CORS around the bounds: a script must be able to read that one was reached.
     bounded(open_to_scripts)

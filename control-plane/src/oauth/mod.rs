@@ -7,6 +7,7 @@ pub mod grant;
 pub mod params;
 pub mod pending;
 pub mod pkce;
+pub mod provider_client;
 pub mod redirect_uri;
 pub mod refresh;
 pub mod registration;

@@ -6,6 +6,7 @@ use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::pkce::CodeChallenge;
+use super::provider_client::ActingClient;
 use super::redirect_uri::RedirectTarget;
 use super::scope::Scopes;
 
@@ -41,6 +42,9 @@ pub struct Pending {
     pub request: AuthorizationRequest,
     /// Where the user was sent.
     pub provider: ProviderName,
+    /// As which client of the provider: the code will be that client's.
+    #[serde(default)]
+    pub acting: ActingClient,
     /// The browser in which the user approved: the only one whose callback counts.
     pub browser: BrowserId,
     /// Our own PKCE verifier towards the provider. Worthless without the provider's code and our secret.

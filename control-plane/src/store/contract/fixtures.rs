@@ -12,6 +12,9 @@ use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, StateId};
 use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::provider_client::{
+    ActingClient, KeptAuth, KeptSecret, ProviderClient, ProviderClientId, Slot,
+};
 use crate::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use crate::oauth::refresh::{RefreshToken, Stage};
 use crate::oauth::renewal::Renewal;
@@ -58,6 +61,32 @@ fn redirect() -> RedirectTarget {
     RedirectTarget::only(&[redirect_uri()], &[]).unwrap()
 }
 
+/// The slot of a client at one provider.
+pub(crate) fn slot(client: &str) -> Slot {
+    Slot {
+        client: ClientId::new(client),
+        provider: ProviderName::new("provider"),
+        authority: "https://idp.example.com".into(),
+        issuer: "https://mcp.example.com".into(),
+        scopes: Scopes::parse("openid email").unwrap(),
+    }
+}
+
+/// A provider client that serves the slot for good.
+pub(crate) fn provider_client(name: &str, slot: &Slot) -> ProviderClient {
+    ProviderClient {
+        id: ProviderClientId::new(name),
+        slot: slot.clone(),
+        client_id: format!("{name} at the provider"),
+        auth: KeptAuth::SecretBasic(KeptSecret {
+            master_key: "key-1".into(),
+            sealed: Sealed::from_bytes([3; 60]),
+        }),
+        registered_at: at(0),
+        secret_expires_at: None,
+    }
+}
+
 pub(crate) fn pending(browser: &str) -> Pending {
     Pending {
         request: AuthorizationRequest {
@@ -69,6 +98,7 @@ pub(crate) fn pending(browser: &str) -> Pending {
             challenge: CodeChallenge::of("verifier"),
         },
         provider: ProviderName::new("provider"),
+        acting: ActingClient::Registered(ProviderClientId::new("p")),
         browser: BrowserId::of(browser),
         verifier: "our verifier".into(),
         nonce: "our nonce".into(),
@@ -83,6 +113,7 @@ pub(crate) fn grant(name: &str, client: &str, now: Timestamp) -> Grant {
         client: ClientId::new(client),
         server: ServerName::new(format!("server-{client}")),
         provider: ProviderName::new("provider"),
+        acting: ActingClient::App,
         subject: Subject::new(client),
         email: Some("user@example.com".into()),
         scopes: Scopes::parse("read write").unwrap(),

@@ -11,6 +11,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::oauth::pending::StateId;
+use crate::oauth::provider_client::ProviderClientId;
 
 /// What a row is: the first byte of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) enum Table {
     Meta,
     /// Registered clients.
     Client,
+    /// Clients at providers.
+    ProviderClient,
     /// Logins under way.
     Pending,
     /// Authorization codes.
@@ -50,6 +53,8 @@ pub(super) enum Meta {
     LatestAccessExpiry,
     /// How many clients nobody has logged in with.
     UnusedClients,
+    /// How many clients there are at providers.
+    ProviderClients,
     /// How many logins are under way.
     Logins,
     /// How far the sweeper has come in looking for grants that a wide revocation has ended.
@@ -65,9 +70,10 @@ pub(super) struct Key(Vec<u8>);
 // === impl Table ===
 
 impl Table {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Meta,
         Self::Client,
+        Self::ProviderClient,
         Self::Pending,
         Self::Code,
         Self::Grant,
@@ -82,6 +88,7 @@ impl Table {
         match self {
             Self::Meta => b'm',
             Self::Client => b'c',
+            Self::ProviderClient => b'd',
             Self::Pending => b'p',
             Self::Code => b'o',
             Self::Grant => b'g',
@@ -104,6 +111,7 @@ impl Meta {
             Self::Base => "base",
             Self::LatestAccessExpiry => "latest-access-expiry",
             Self::UnusedClients => "unused-clients",
+            Self::ProviderClients => "provider-clients",
             Self::Logins => "logins",
             Self::Pass => "pass",
             Self::SweptAt => "swept-at",
@@ -124,6 +132,22 @@ impl Key {
 
     pub(super) fn client(id: &ClientId) -> Self {
         Self::new(Table::Client, id.as_str().as_bytes())
+    }
+
+    /// A client at a provider, of one of our own clients: that one's id comes first, length first.
+    pub(super) fn provider_client(client: &ClientId, id: &ProviderClientId) -> Self {
+        Self([&Self::provider_clients(client).0, id.as_ref().as_bytes()].concat())
+    }
+
+    /// Below every provider client of this client.
+    pub(super) fn provider_clients(client: &ClientId) -> Self {
+        let length = (client.as_str().len() as u64).to_be_bytes();
+        Self::new(Table::ProviderClient, &[length.as_slice(), client.as_str().as_bytes()].concat())
+    }
+
+    /// Above every provider client of this client: their own ids are text.
+    pub(super) fn provider_clients_end(client: &ClientId) -> Self {
+        Self([&Self::provider_clients(client).0, [u8::MAX].as_slice()].concat())
     }
 
     pub(super) fn pending(id: &StateId) -> Self {
@@ -196,6 +220,12 @@ impl Key {
         self.0.get(1 + size_of::<u64>()..).filter(|key| !key.is_empty()).map(|key| Self(key.to_vec()))
     }
 
+    /// The client that the key is of.
+    pub(super) fn as_client(&self) -> Option<ClientId> {
+        let id = self.0.strip_prefix(&[Table::Client.prefix()])?;
+        std::str::from_utf8(id).ok().map(ClientId::new)
+    }
+
     pub(super) fn table(&self) -> Option<Table> {
         Table::ALL.into_iter().find(|table| self.0.first() == Some(&table.prefix()))
     }
@@ -237,40 +267,4 @@ impl fmt::Display for Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use portcullis_proto::ids::{ProviderName, ServerName, Subject};
-
-    use super::*;
-
-    #[test]
-    fn every_table_has_a_prefix_of_its_own_and_none_lies_inside_another() {
-        for table in Table::ALL {
-            assert_eq!(Key::first(table).table(), Some(table));
-            assert!(Table::ALL.iter().all(|other| *other == table || other.prefix() != table.prefix()));
-        }
-    }
-
-    #[test]
-    fn expiries_sort_by_time_and_lead_back_to_their_row() {
-        let row = Key::client(&ClientId::new("c"));
-        let (soon, late) = (Timestamp::from_millis(255), Timestamp::from_millis(256));
-        assert!(Key::expiry(soon, &row) < Key::expiry_end(soon));
-        assert!(Key::expiry_end(soon) < Key::expiry(late, &row));
-        assert!(
-            Key::expiry(Timestamp::from_millis(u64::MAX), &row)
-                < Key::expiry_end(Timestamp::from_millis(u64::MAX))
-        );
-        assert!(Key::expiry(late, &row).expiring() == Some(row));
-    }
-
-    #[test]
-    fn no_two_scopes_share_a_key() {
-        let subject = |provider: &str, subject: &str| {
-            Scope::Subject(ProviderName::new(provider), Subject::new(subject))
-        };
-        assert!(Key::cutoff(&subject("a", "bc")) != Key::cutoff(&subject("ab", "c")));
-        let client = Scope::Client(ClientId::new("x"));
-        assert!(Key::cutoff(&client) != Key::cutoff(&Scope::Server(ServerName::new("x"))));
-        assert!(Key::cutoff(&Scope::Grant(GrantId::new("x"))).is_none());
-    }
-}
+mod tests;

@@ -9,9 +9,9 @@ use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::Timestamp;
 
 use super::keys::{Key, Table};
-use super::log;
 use super::rows::{self, Kept, Read};
 use super::tx::Tx;
+use super::{log, provider_clients};
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::store::StoreError;
 
@@ -29,7 +29,10 @@ pub(super) fn revoke(tx: &mut Tx<'_>, scope: Scope, now: Timestamp) -> Result<En
             }
         }
         Scope::Grant(id) => tx.remove(Key::grant(id)),
-        Scope::Client(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {}
+        Scope::Client(id) => {
+            provider_clients::forget_all_of(tx, id)?;
+        }
+        Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {}
     }
     Ok(entry)
 }

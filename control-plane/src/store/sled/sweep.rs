@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Key, Meta, Table};
 use super::rows::{self, Kept, Read, Until};
 use super::tx::Tx;
-use super::{log, revocation};
+use super::{log, provider_clients, revocation};
 use crate::oauth::code::Code;
 use crate::oauth::grant::Grant;
 use crate::store::StoreError;
@@ -67,7 +67,12 @@ fn expired(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, Store
             continue;
         }
         match key.table() {
-            Some(Table::Client) => tx.count(Meta::UnusedClients, -1)?,
+            Some(Table::Client) => {
+                tx.count(Meta::UnusedClients, -1)?;
+                let client = key.as_client().ok_or_else(|| StoreError::Row { key: key.to_string() })?;
+                removed += provider_clients::forget_all_of(tx, &client)?;
+            }
+            Some(Table::ProviderClient) => tx.count(Meta::ProviderClients, -1)?,
             Some(Table::Pending) => tx.count(Meta::Logins, -1)?,
             _ => {}
         }

@@ -8,6 +8,7 @@ use portcullis_proto::revocation::{Entry, Position, Scope};
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 
+use super::provider_clients::ProviderClients;
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
@@ -19,6 +20,7 @@ use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
 
 pub(super) struct Memory {
     clients: BTreeMap<ClientId, Client>,
+    pub(super) provider_clients: ProviderClients,
     logins: BTreeMap<[u8; 32], Pending>,
     /// With the time that each is kept until.
     grants: BTreeMap<GrantId, (Grant, Timestamp)>,
@@ -39,6 +41,7 @@ impl Memory {
     pub(super) fn new(start: Position) -> Self {
         Self {
             clients: BTreeMap::new(),
+            provider_clients: ProviderClients::default(),
             logins: BTreeMap::new(),
             grants: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -252,6 +255,7 @@ impl Memory {
 
     pub(super) fn revoke(&mut self, scope: Scope, now: Timestamp) -> Entry {
         let forget_at = self.latest_access_expiry.max(now);
+        self.provider_clients.revoke(&scope);
         let entry = Entry { sequence: self.head().sequence.next(), at: now, forget_at, scope };
         self.positions.extend(self.head().after(&entry));
         self.history.push(entry.clone());
@@ -277,6 +281,7 @@ impl Memory {
 
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.clients.retain(|_, client| !client.is_forgotten(now));
+        self.provider_clients.sweep(|client| self.clients.contains_key(client), now);
         self.logins.retain(|_, pending| pending.expires_at > now);
         self.grants.retain(|_, (_, until)| *until > now);
         let mut codes = std::mem::take(&mut self.codes);
