@@ -8,6 +8,7 @@ use portcullis_proto::random::Random;
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::{Clock, Timestamp};
 
+use crate::acting::Registrations;
 use crate::config::{Config, Server};
 use crate::instances::Instances;
 use crate::issuer::Issuers;
@@ -41,6 +42,8 @@ pub struct App {
     pub instances: Instances,
     /// Refreshes under way at providers.
     pub upstreams: Upstreams,
+    /// Registrations under way at providers.
+    pub registrations: Registrations,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -81,6 +84,7 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             instances: Instances::default(),
+            registrations: Registrations::default(),
             metrics,
         })
     }

@@ -18,6 +18,7 @@
 //! [`grpc::replica`] answers for single tokens, and [`grpc::watch`] streams the revocation log to every
 //! authz instance; [`instances`] knows how far each has come. [`grpc::admin`] is for operators.
 
+pub mod acting;
 pub mod app;
 pub mod config;
 pub mod credential;

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub provider_refreshes: Family<OutcomeLabel, Counter>,
     /// Providers that fail, 1 each: they are asked for no refreshes but one now and then.
     pub provider_paused: Family<ProviderLabel, Gauge>,
+    /// Clients that were to be registered at a provider, by what became of it: `done`, `full`, `failed`.
+    pub provider_registrations: Family<OutcomeLabel, Counter>,
     /// Authz instances with an open Watch stream.
     pub instances: Gauge,
     /// Log entries that the slowest of them has not applied.
@@ -88,6 +90,7 @@ impl Default for Metrics {
             resolve_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 18)),
             provider_refreshes: Family::default(),
             provider_paused: Family::default(),
+            provider_registrations: Family::default(),
             instances: Gauge::default(),
             instance_lag: Gauge::default(),
         };
@@ -134,6 +137,11 @@ impl Metrics {
             "provider_paused",
             "1 while a provider fails: it is asked for no refreshes but one now and then",
             self.provider_paused.clone(),
+        );
+        registry.register(
+            "provider_registrations",
+            "Clients that were to be registered at a provider, by what became of it",
+            self.provider_registrations.clone(),
         );
         registry.register("instances", "Authz instances with an open Watch stream", self.instances.clone());
         registry.register(

@@ -96,8 +96,9 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
     }
     streams.close();
     streams.wait().await;
-    if tokio::time::timeout(GRACE, app.upstreams.finish()).await.is_err() {
-        tracing::warn!("stopping although a provider has not answered a refresh");
+    let finish = async { tokio::join!(app.upstreams.finish(), app.registrations.finish()) };
+    if tokio::time::timeout(GRACE, finish).await.is_err() {
+        tracing::warn!("stopping although a provider has not answered a refresh or a registration");
     }
     Ok(())
 }

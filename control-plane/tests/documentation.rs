@@ -18,7 +18,7 @@ store: { sled: { unknown-key: 1 } }
 keys: { unknown-key: 1 }
 edge: { unknown-key: 1, tls: { unknown-key: 1 } }
 providers:
-  one: { kind: oidc, unknown-key: 1 }
+  one: { kind: oidc, unknown-key: 1, registration: { unknown-key: 1, dynamic: { unknown-key: 1 } } }
   two: { kind: oauth2, unknown-key: 1, userinfo: { unknown-key: 1 } }
   three: { kind: google, unknown-key: 1 }
   four: { kind: github, unknown-key: 1 }
@@ -35,7 +35,7 @@ limits: { unknown-key: 1 }
 const NAMES: [&str; 8] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo.", ".tokens."];
 
 /// Sections, whose own keys the documentation lists in their place.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "listen",
     "store",
     "keys",
@@ -43,6 +43,7 @@ const SECTIONS: [&str; 11] = [
     "edge.tls",
     "providers",
     "providers.NAME.client_certificate",
+    "providers.NAME.registration.dynamic",
     "providers.NAME.userinfo",
     "servers",
     "lifetimes",
@@ -58,7 +59,10 @@ fn read(path: &str) -> String {
 }
 
 fn secret(name: &str) -> Option<String> {
-    name.ends_with("_CLIENT_SECRET").then(|| "secret".to_owned())
+    ["_CLIENT_SECRET", "_REGISTRATION_TOKEN"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        .then(|| "secret".to_owned())
 }
 
 /// Every key that the reader knows, as the documentation writes it.

@@ -24,7 +24,7 @@ pub(crate) enum Match {
 }
 
 /// First segments of the paths below: no MCP server may have them.
-pub(crate) const RESERVED: [&str; 10] = [
+pub(crate) const RESERVED: [&str; 11] = [
     ".well-known",
     "register",
     "token",
@@ -34,6 +34,7 @@ pub(crate) const RESERVED: [&str; 10] = [
     "callback",
     "user-token",
     "account",
+    "provider-clients",
     "assets",
 ];
 
@@ -42,7 +43,7 @@ pub(crate) const READ: &str = "GET|HEAD|OPTIONS";
 
 /// The routes that every origin has. The metadata documents of an MCP server are also where clients append their
 /// well-known path to the server's: those routes come from the server's path.
-pub(crate) const OAUTH: [OAuthRoute; 11] = [
+pub(crate) const OAUTH: [OAuthRoute; 12] = [
     OAuthRoute {
         // With the server's path inserted behind the well-known one (RFC 9728 section 3.1, RFC 8414 section 3.1),
         // or without (MCP 2025-03-26).
@@ -115,6 +116,14 @@ pub(crate) const OAUTH: [OAuthRoute; 11] = [
         matches: Match::Below("/account"),
         methods: "GET|HEAD|POST",
         has_body: true,
+        rate: |limits| limits.browser,
+    },
+    OAuthRoute {
+        // Metadata documents that providers fetch.
+        name: "provider-clients",
+        matches: Match::Below("/provider-clients"),
+        methods: "GET|HEAD",
+        has_body: false,
         rate: |limits| limits.browser,
     },
     OAuthRoute {

@@ -28,13 +28,16 @@ pub struct SealingKey(Zeroizing<[u8; KEY_LEN]>);
 #[serde(transparent)]
 pub struct Sealed(#[serde(with = "crate::base64_text")] Vec<u8>);
 
-/// Whose a sealed value is: a grant, or whatever else has a data key of its own.
+/// Whose a sealed value is.
 pub trait Owner {
-    /// What the owner's data key is, under the master key. No two kinds of owner have the same.
-    const DATA_KEY: Field;
-
     /// Which owner it is, among those of its kind.
     fn name(&self) -> Cow<'_, [u8]>;
+}
+
+/// An owner with a data key of its own.
+pub trait KeyOwner: Owner {
+    /// What that is, under the master key. No two kinds of owner have the same.
+    const DATA_KEY: Field;
 }
 
 /// What a sealed value is. It goes into the associated data together with the owner's name, so that none can
@@ -55,6 +58,8 @@ pub enum Field {
     DataKeyOfUserToken,
     /// A token that a user has given us.
     UserToken,
+    /// The secret of a client that was registered at a provider, under the master key.
+    ProviderClientSecret,
 }
 
 /// The sealed value was changed, belongs elsewhere, or the key is another one. Which, nobody can tell.
@@ -196,11 +201,13 @@ impl Zeroize for Sealed {
 // === impl GrantId ===
 
 impl Owner for GrantId {
-    const DATA_KEY: Field = Field::DataKeyForControlPlane;
-
     fn name(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(self.as_str().as_bytes())
     }
+}
+
+impl KeyOwner for GrantId {
+    const DATA_KEY: Field = Field::DataKeyForControlPlane;
 }
 
 // === impl Field ===
@@ -215,6 +222,7 @@ fn associated_data(owner: &impl Owner, field: Field) -> Vec<u8> {
         Field::RefreshAnswer => 5,
         Field::DataKeyOfUserToken => 6,
         Field::UserToken => 7,
+        Field::ProviderClientSecret => 8,
     };
     let name = owner.name();
     let mut data = Vec::with_capacity(1 + name.len());

@@ -1,5 +1,7 @@
 // A certified OpenID provider (oidc-provider) with a login and a consent form, for the end-to-end tests.
-// Any login name is accepted; `sub` is the name, `email` is name@example.com.
+// Any login name is accepted; `sub` is the name, `email` is name@example.com. With an initial access token, clients
+// register (RFC 7591); with `documents`, they have their metadata fetched. /seen tells which have, and which have been
+// given tokens.
 
 import http from 'node:http';
 import { parseArgs } from 'node:util';
@@ -13,26 +15,36 @@ const { values: options } = parseArgs({
     'client-secret': { type: 'string', default: 'demo-secret' },
     'redirect-uri': { type: 'string', multiple: true },
     'access-token-seconds': { type: 'string', default: '3600' },
+    'initial-access-token': { type: 'string' },
+    documents: { type: 'boolean', default: false },
   },
 });
 const issuer = `http://localhost:${options.port}`;
 const BODY_LIMIT = 16 * 1024;
 
+const initialAccessToken = options['initial-access-token'];
+const app = {
+  client_id: options['client-id'],
+  client_secret: options['client-secret'],
+  redirect_uris: options['redirect-uri'],
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+};
+
 const provider = new Provider(issuer, {
-  clients: [
-    {
-      client_id: options['client-id'],
-      client_secret: options['client-secret'],
-      redirect_uris: options['redirect-uri'],
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-    },
-  ],
+  clients: initialAccessToken || options.documents ? [] : [app],
   claims: { openid: ['sub'], email: ['email', 'email_verified'] },
   conformIdTokenClaims: false, // `email` in the ID token, not at the userinfo endpoint only
   clientDefaults: { id_token_signed_response_alg: 'RS256' },
-  features: { devInteractions: { enabled: false } },
+  features: {
+    devInteractions: { enabled: false },
+    registration: { enabled: Boolean(initialAccessToken), initialAccessToken: initialAccessToken ?? false },
+    registrationManagement: { enabled: Boolean(initialAccessToken) },
+    clientIdMetadataDocument: { enabled: options.documents, ack: 'draft-02' },
+  },
   interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+  // Its own refuses to go to this machine.
+  fetch: (url, { dispatcher, ...init }) => fetch(url, init),
   findAccount: (_context, id) => ({
     accountId: id,
     claims: () => ({ sub: id, email: `${id}@example.com`, email_verified: true }),
@@ -40,6 +52,15 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   rotateRefreshToken: true,
   ttl: { AccessToken: Number(options['access-token-seconds']) },
+});
+
+const seen = { registered: [], given: [] };
+provider.on('registration_create.success', (_context, client) => {
+  seen.registered.push({ client_id: client.clientId, client_name: client.clientName });
+});
+provider.on('grant.success', (context) => {
+  const { clientId, clientName } = context.oidc.client;
+  seen.given.push({ client_id: clientId, client_name: clientName, grant_type: context.oidc.params.grant_type });
 });
 
 const escape = (text) => String(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
@@ -101,6 +122,11 @@ async function interact(request, response) {
 
 const handle = provider.callback();
 const server = http.createServer((request, response) => {
+  if (request.url === '/seen') {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify(seen));
+    return;
+  }
   if (!request.url.startsWith('/interaction/')) {
     handle(request, response);
     return;

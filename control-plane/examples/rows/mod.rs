@@ -8,6 +8,7 @@ use portcullis_control_plane::oauth::client::{Client, ClientAuth};
 use portcullis_control_plane::oauth::code::Code;
 use portcullis_control_plane::oauth::grant::{AccessToken, Grant, Upstream};
 use portcullis_control_plane::oauth::pkce::CodeChallenge;
+use portcullis_control_plane::oauth::provider_client::ActingClient;
 use portcullis_control_plane::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use portcullis_control_plane::oauth::refresh::{RefreshToken, Stage};
 use portcullis_control_plane::oauth::renewal::Renewal;
@@ -43,6 +44,7 @@ pub(crate) fn grant(id: &str, now: Timestamp) -> Grant {
         client: ClientId::new("client"),
         server: ServerName::new("server"),
         provider: ProviderName::new("provider"),
+        acting: ActingClient::App,
         subject: Subject::new("248289761001"),
         email: Some("user@example.com".into()),
         scopes: scopes(),

@@ -137,5 +137,6 @@ fn limits(mut section: Section<'_>) -> Result<Limits, Reported> {
     let default = Limits::default();
     let unused_clients = section.or("unused_clients", default.unused_clients, |item| item.count(MAX));
     let pending = section.or("pending", default.pending, |item| item.count(MAX));
-    Ok(Limits { unused_clients: unused_clients?, pending: pending? })
+    let provider_clients = section.or("provider_clients", default.provider_clients, |item| item.count(MAX));
+    Ok(Limits { unused_clients: unused_clients?, pending: pending?, provider_clients: provider_clients? })
 }

@@ -141,6 +141,8 @@ pub struct Limits {
     /// Logins under way: 20,000. One can take some kilobytes. As many may wait for a token of the user's own, and as
     /// many sessions may there be on the account page.
     pub pending: usize,
+    /// Clients registered at providers (`registration: dynamic`), of all providers together: 10,000.
+    pub provider_clients: usize,
 }
 
 // === impl Server ===
@@ -182,7 +184,7 @@ impl Default for Lifetimes {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { unused_clients: 10_000, pending: 20_000 }
+        Self { unused_clients: 10_000, pending: 20_000, provider_clients: 10_000 }
     }
 }
 

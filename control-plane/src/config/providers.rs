@@ -1,6 +1,7 @@
 //! `providers`: what is common to all kinds. `kinds` has the rest.
 
 mod kinds;
+mod registration;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::item::Item;
 use super::problems::Reported;
 use super::section::Section;
 use super::{secret, values};
-use crate::provider::{App, ClientAuth, OWN_PARAMETERS, Settings};
+use crate::provider::{App, AppCredentials, AppIdentity, ClientAuth, OWN_PARAMETERS, Settings};
 
 /// Every provider that the file names, with its settings where they could be read. Keeping the others spares
 /// the servers that use them a second report.
@@ -68,22 +69,26 @@ struct AppKeys<'a> {
     scopes: &'a [&'a str],
     /// Parameters that are not for `authorize_parameters`, beside those of every kind.
     parameters: &'a [&'a str],
-    client_auth: fn(&mut Section<'_>) -> Result<ClientAuth, Reported>,
+    identity: fn(&mut Section<'_>) -> Result<AppIdentity, Reported>,
 }
 
 fn app(section: &mut Section<'_>, keys: &AppKeys<'_>) -> Result<App, Reported> {
-    let client_id = section.required("client_id", |item| item.parse(values::client_id));
-    let client_auth = (keys.client_auth)(section);
+    let identity = (keys.identity)(section);
     let default_scopes = keys.scopes.iter().map(ToString::to_string).collect();
     let scopes = section.or("scopes", default_scopes, Item::scopes);
     let authorize_parameters =
         section.or("authorize_parameters", Vec::new(), |item| authorize_parameters(item, keys.parameters));
-    Ok(App {
-        client_id: client_id?,
-        client_auth: client_auth?,
-        scopes: scopes?,
-        authorize_parameters: authorize_parameters?,
-    })
+    Ok(App { identity: identity?, scopes: scopes?, authorize_parameters: authorize_parameters? })
+}
+
+/// `client_id`, and what proves that the app is itself.
+fn fixed(
+    section: &mut Section<'_>,
+    client_auth: fn(&mut Section<'_>) -> Result<ClientAuth, Reported>,
+) -> Result<AppIdentity, Reported> {
+    let client_id = section.required("client_id", |item| item.parse(values::client_id));
+    let auth = client_auth(section);
+    Ok(AppIdentity::Fixed(AppCredentials { client_id: client_id?, auth: auth? }))
 }
 
 /// `client_secret` and `client_auth`.
@@ -94,8 +99,8 @@ fn secret_and_method(section: &mut Section<'_>) -> Result<ClientAuth, Reported> 
 }
 
 /// `client_secret`, for kinds whose documentation wants it in the body.
-fn secret_in_body(section: &mut Section<'_>) -> Result<ClientAuth, Reported> {
-    section.required("client_secret", secret::read).map(ClientAuth::Post)
+fn secret_in_body(section: &mut Section<'_>) -> Result<AppIdentity, Reported> {
+    fixed(section, |section| section.required("client_secret", secret::read).map(ClientAuth::Post))
 }
 
 /// What makes a secret a way to authenticate.

@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::provider::{ClientAuth, Settings};
+use crate::provider::{App, AppCredentials, AppIdentity, ClientAuth, Settings};
 
 mod bad_values;
 mod kinds;
+mod registration;
 mod secrets;
 mod user_token;
 
@@ -40,6 +41,17 @@ fn read(text: &str) -> Result<Config, Problems> {
     };
     parse(text, Path::new("/etc/portcullis/p.yaml"), &environment)
         .map_err(|problems| problems.of_file(Path::new("p")))
+}
+
+/// The configured app.
+#[track_caller]
+fn credentials(app: &App) -> &AppCredentials {
+    let AppIdentity::Fixed(credentials) = &app.identity else { panic!("no configured app") };
+    credentials
+}
+
+fn auth(app: &App) -> &ClientAuth {
+    &credentials(app).auth
 }
 
 /// What is wrong with the good file after one change.
@@ -78,7 +90,7 @@ fn defaults_hold_for_what_the_file_leaves_out() {
 
     let Settings::Oidc(corp) = &config.providers[&ProviderName::new("corp")] else { panic!("oidc") };
     assert_eq!(corp.issuer, "https://idp.example.com");
-    let ClientAuth::Basic(secret) = &corp.app.client_auth else { panic!("basic") };
+    let ClientAuth::Basic(secret) = auth(&corp.app) else { panic!("basic") };
     assert_eq!(secret.expose_secret(), SECRET);
 }
 
@@ -114,7 +126,7 @@ servers:
     credential: provider_token
     scopes: [repo, 'read:user']
 lifetimes: { access_token: 15m, refresh_token: 7days, code: 30s, pending: 5m, refresh_grace: 0s, unused_client: 1h }
-limits: { unused_clients: 5, pending: 6 }
+limits: { unused_clients: 5, pending: 6, provider_clients: 7 }
 ",
     )
     .unwrap();
@@ -129,7 +141,7 @@ limits: { unused_clients: 5, pending: 6 }
     assert_eq!(hub.subject_member, "id");
     assert_eq!(hub.email_member, "mail");
     assert_eq!(hub.issuer.as_deref(), Some("https://hub.example.com"));
-    assert!(matches!(hub.app.client_auth, ClientAuth::Post(_)));
+    assert!(matches!(auth(&hub.app), ClientAuth::Post(_)));
     assert_eq!(hub.app.scopes, [""; 0]);
     let parameters = [("prompt", "consent"), ("max_age", "60")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(hub.app.authorize_parameters, parameters);
@@ -139,6 +151,7 @@ limits: { unused_clients: 5, pending: 6 }
     assert_eq!(config.lifetimes.refresh_grace, Duration::ZERO);
     assert_eq!(config.lifetimes.refresh_token, Duration::from_hours(7 * 24));
     assert_eq!(config.limits.unused_clients, 5);
+    assert_eq!(config.limits.provider_clients, 7);
 }
 
 #[test]

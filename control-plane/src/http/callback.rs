@@ -13,10 +13,11 @@ use tokio::time::timeout;
 use super::account;
 use super::authorize::{refusal_url, see_other};
 use super::browser::Browser;
-use super::consent::login;
 use super::extract::AtIssuer;
 use super::grant::{self, Ready};
+use super::login::login;
 use super::page::{problem, problem_going_back};
+use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::credential::user_token;
 use crate::issuer::Issuer;
@@ -43,6 +44,8 @@ enum LoginError {
     ClientGone,
     #[error("too many logins wait for a token, or too many sessions are open")]
     Full,
+    #[error(transparent)]
+    Acting(#[from] ActingError),
     #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
@@ -98,7 +101,7 @@ async fn log_in(
     let (identity, tokens) = identified?;
     match &pending.purpose {
         Purpose::Authorization(request) => {
-            let grant = grant::make(app, request, &pending.provider, identity, &tokens);
+            let grant = grant::make(app, request, pending, identity, &tokens);
             authorize(app, issuer, browser, request, grant).await
         }
         Purpose::Account { .. } => {
@@ -131,8 +134,14 @@ async fn identify(
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
     let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
-    let login = login(issuer, pending, params.get("state").unwrap_or_default());
-    Ok(provider.exchange(&code, &login, app.now()).await?)
+    let (provider_name, client) = (&pending.provider, pending.purpose.client());
+    let acting = acting::recall(app, provider_name, client, &pending.acting).await?;
+    let login = login(issuer, &acting, pending, params.get("state").unwrap_or_default());
+    let exchanged = provider.exchange(&code, &login, app.now()).await;
+    if exchanged.as_ref().is_err_and(ProviderError::refuses_the_client) {
+        acting::refused(app, provider_name, client, &pending.acting).await;
+    }
+    Ok(exchanged?)
 }
 
 /// What a client's login ends in: a code, or the question for a token of the user's own where there is none yet.

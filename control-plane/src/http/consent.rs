@@ -1,25 +1,29 @@
 //! `POST /consent`: the user's decision. Only from here on is anything stored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use portcullis_proto::ids::ProviderName;
-use portcullis_proto::random;
+use tokio::time::timeout;
 
 use super::authorize::{Refusal, error_url, examine, refusal_url};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
+use super::login::{self, BeginError, Started};
 use super::page::{Continue, page, problem, problem_going_back};
+use crate::acting;
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OAuthError};
-use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
-use crate::provider::{Login, ProviderError};
-use crate::store::{Begun, StoreError};
+use crate::oauth::pending::{AuthorizationRequest, Purpose};
+use crate::provider::ProviderError;
+
+/// How long the provider may take to register a client. The edge waits 30 s: before that there is a page.
+const REGISTRATION_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Sends the browser on to the provider, or back to the client.
 pub async fn consent(
@@ -61,8 +65,8 @@ pub async fn consent(
 }
 
 async fn approve(
-    app: &App,
-    issuer: &Issuer,
+    app: &Arc<App>,
+    issuer: &Arc<Issuer>,
     browser: &Browser,
     client: &Client,
     request: AuthorizationRequest,
@@ -77,11 +81,7 @@ async fn approve(
             client.name.as_deref(),
         )
     };
-    let Some((server, _)) = app.server(&request.server) else {
-        tracing::error!(client = %client.id, server = %request.server, "the server is not configured");
-        return unavailable();
-    };
-    match begin(app, issuer, browser, &server.provider, Purpose::Authorization(request.clone())).await {
+    match begin(app, issuer, browser, client, request.clone()).await {
         Ok(Started { url, provider }) => {
             Metrics::count(&app.metrics.authorizations, "approved");
             tracing::info!(client = %client.id, server = %request.server, provider, "approved; on to the provider");
@@ -93,66 +93,40 @@ async fn approve(
         }
         Err(error) => {
             tracing::error!(client = %client.id, server = %request.server, %error, "a login could not begin");
+            if error.is_refusal() {
+                return unusable(issuer, client, &request);
+            }
             unavailable()
         }
     }
 }
 
-/// A login that has begun: where it goes on, and at which provider.
-pub(super) struct Started {
-    pub(super) url: String,
-    pub(super) provider: String,
+/// The provider does not take the application: trying again would not help.
+fn unusable(issuer: &Issuer, client: &Client, request: &AuthorizationRequest) -> Response {
+    let error = OAuthError::new(ErrorCode::ServerError, "the login service does not take this application");
+    problem_going_back(
+        StatusCode::BAD_GATEWAY,
+        "The login service cannot be used",
+        "It does not take this application. Nothing has been granted. Tell whoever runs this service; the log \
+         has the details.",
+        &refusal_url(issuer, request, &error),
+        client.name.as_deref(),
+    )
 }
 
-/// Why a login could not begin.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BeginError {
-    #[error("the provider is not configured")]
-    NotConfigured,
-    #[error("too many logins are under way")]
-    Full,
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Begins a login at a provider, whatever it is for.
-pub(super) async fn begin(
-    app: &App,
-    issuer: &Issuer,
+/// Begins the client's login, as whoever acts for it at the provider.
+async fn begin(
+    app: &Arc<App>,
+    issuer: &Arc<Issuer>,
     browser: &Browser,
-    provider: &ProviderName,
-    purpose: Purpose,
+    client: &Client,
+    request: AuthorizationRequest,
 ) -> Result<Started, BeginError> {
-    let upstream = app.providers.get(provider).ok_or(BeginError::NotConfigured)?;
-    let random = app.random.as_ref();
-    let state = random::base62(random, 43);
-    let pending = Pending {
-        provider: provider.clone(),
-        browser: BrowserId::of(browser.as_str()),
-        verifier: random::base62(random, 43),
-        nonce: random::base62(random, 43),
-        expires_at: app.now().after(app.config.lifetimes.pending),
-        purpose,
-    };
-    let url = upstream.authorization_url(&login(issuer, &pending, &state)).await?;
-    let provider = provider.to_string();
-    match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
-        Begun::Done => Ok(Started { url: url.into(), provider }),
-        Begun::Full => Err(BeginError::Full),
-    }
-}
-
-/// The login as the provider sees it: the same when it begins and when its code is exchanged.
-pub(super) fn login<'a>(issuer: &'a Issuer, pending: &'a Pending, state: &'a str) -> Login<'a> {
-    Login {
-        redirect_uri: &issuer.callback,
-        state,
-        nonce: &pending.nonce,
-        verifier: &pending.verifier,
-        scopes: pending.purpose.scopes(),
-    }
+    let (server, _) = app.server(&request.server).ok_or(BeginError::NotConfigured)?;
+    let acting = timeout(REGISTRATION_DEADLINE, acting::begin(app, issuer, client, &server.provider))
+        .await
+        .map_err(|_| ProviderError::Unreachable("no answer in time".into()))??;
+    login::begin(app, issuer, browser, &server.provider, acting, Purpose::Authorization(request)).await
 }
 
 fn send_on(title: &str, url: &str, destination: &str) -> Response {

@@ -1,6 +1,6 @@
 //! From somebody whom a provider vouches for to a grant, and to the code that a client gets for it.
 
-use portcullis_proto::ids::{GrantId, ProviderName, Sequence};
+use portcullis_proto::ids::{GrantId, Sequence};
 use portcullis_proto::seal::SealingKey;
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{self, Token};
@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::issuer::Issuer;
 use crate::oauth::code::Code;
 use crate::oauth::grant::Grant;
-use crate::oauth::pending::AuthorizationRequest;
+use crate::oauth::pending::{AuthorizationRequest, Pending};
 use crate::provider::{Identity, ProviderTokens};
 use crate::upstream;
 
@@ -27,7 +27,7 @@ pub struct Ready {
 pub fn make(
     app: &App,
     request: &AuthorizationRequest,
-    provider: &ProviderName,
+    pending: &Pending,
     identity: Identity,
     tokens: &ProviderTokens,
 ) -> Grant {
@@ -38,7 +38,8 @@ pub fn make(
     Grant {
         client: request.client.clone(),
         server: request.server.clone(),
-        provider: provider.clone(),
+        provider: pending.provider.clone(),
+        acting: pending.acting.clone(),
         subject: identity.subject,
         email: identity.email,
         scopes: request.scopes.clone(),

@@ -116,7 +116,7 @@ fn openid_metadata(issuer: &Issuer) -> Value {
     metadata
 }
 
-fn cacheable(document: Value) -> Response {
+pub(super) fn cacheable(document: Value) -> Response {
     let headers =
         [(header::CACHE_CONTROL, "public, max-age=300"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (headers, Json(document)).into_response()

@@ -14,7 +14,10 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::{Span, info_span};
 
-use super::{account, authorize, callback, consent, metadata, page, register, revoke, token, user_token};
+use super::{
+    account, authorize, callback, consent, metadata, page, provider_client, register, revoke, token,
+    user_token,
+};
 use crate::app::App;
 
 /// Largest request body, in bytes. The edge has the same bound.
@@ -48,6 +51,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/account/replace", post(account::replace))
         .route("/account/remove", post(account::remove))
         .route("/account/logout", post(account::logout))
+        .route("/provider-clients/{file}", get(provider_client::document))
         .route("/assets/portcullis.css", get(page::stylesheet));
     // CORS around the bounds: a script must be able to read that one was reached.
     bounded(open_to_scripts)

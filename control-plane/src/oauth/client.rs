@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::redirect_uri::RedirectUri;
 
-/// A client as it registered itself. Every one of them rides the one app that Portcullis is at the provider.
+/// A client as it registered itself. Every one of them rides the one app that Portcullis is at the provider, unless each
+/// has a client of its own there ([`provider_client`](super::provider_client)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// Its identifier, drawn by us.

@@ -7,6 +7,7 @@ use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::provider_client::ActingClient;
 use super::renewal::Renewal;
 use super::scope::Scopes;
 
@@ -21,6 +22,9 @@ pub struct Grant {
     pub server: ServerName,
     /// Where the user logged in.
     pub provider: ProviderName,
+    /// As which client of the provider: its refresh tokens are good for that client only.
+    #[serde(default)]
+    pub acting: ActingClient,
     /// On whose behalf.
     pub subject: Subject,
     /// The user's e-mail address, where the provider named one.

@@ -9,6 +9,7 @@ mod hash;
 pub mod params;
 pub mod pending;
 pub mod pkce;
+pub mod provider_client;
 pub mod redirect_uri;
 pub mod refresh;
 pub mod registration;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::sha256;
 use super::pkce::CodeChallenge;
+use super::provider_client::ActingClient;
 use super::redirect_uri::RedirectTarget;
 use super::scope::Scopes;
 
@@ -57,6 +58,9 @@ pub struct Pending {
     pub purpose: Purpose,
     /// Where the user was sent.
     pub provider: ProviderName,
+    /// As which client of the provider: the code will be that client's.
+    #[serde(default)]
+    pub acting: ActingClient,
     /// The browser in which the login began: the only one whose callback counts.
     pub browser: BrowserId,
     /// Our own PKCE verifier towards the provider. Worthless without the provider's code and our secret.
@@ -75,6 +79,14 @@ impl Purpose {
         match self {
             Self::Authorization(request) => request.scopes.as_slice(),
             Self::Account { .. } => &[],
+        }
+    }
+
+    /// The MCP client that it is for, where it is for one.
+    pub fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::Authorization(request) => Some(&request.client),
+            Self::Account { .. } => None,
         }
     }
 }

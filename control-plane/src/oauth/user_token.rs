@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use portcullis_proto::ids::{ProviderName, ServerName, Subject};
-use portcullis_proto::seal::{Field, Owner, Sealed};
+use portcullis_proto::seal::{Field, KeyOwner, Owner, Sealed};
 use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -71,8 +71,6 @@ impl Holder {
 
 /// Names come length first, so that no two holders have the same bytes.
 impl Owner for Holder {
-    const DATA_KEY: Field = Field::DataKeyOfUserToken;
-
     fn name(&self) -> Cow<'_, [u8]> {
         let mut bytes = Vec::new();
         for name in [self.provider.as_str(), self.subject.as_str(), self.server.as_str()] {
@@ -81,6 +79,10 @@ impl Owner for Holder {
         }
         Cow::Owned(bytes)
     }
+}
+
+impl KeyOwner for Holder {
+    const DATA_KEY: Field = Field::DataKeyOfUserToken;
 }
 
 // === impl Pasted ===

@@ -25,15 +25,15 @@ pub const OWN_PARAMETERS: [&str; 11] = [
     "state",
 ];
 
-/// Everything that this login asks for: what the kind itself needs, the app's, the client's.
-pub(super) fn scopes(own: &[&str], app: &App, login: &Login<'_>) -> Scopes {
+/// Everything that is asked for: what the kind itself needs, the app's, the client's.
+pub(super) fn scopes(own: &[&str], app: &App, asked: &[String]) -> Scopes {
     let own = own.iter().map(ToString::to_string);
-    Scopes::from_tokens(own.chain(app.scopes.iter().cloned()).chain(login.scopes.iter().cloned()))
+    Scopes::from_tokens(own.chain(app.scopes.iter().cloned()).chain(asked.iter().cloned()))
 }
 
 /// The URL, with PKCE by S256 (RFC 7636 section 4.3) and, where there is one, the nonce.
 pub(super) fn url(endpoint: &Url, app: &App, login: &Login<'_>, scopes: &Scopes, nonce: Option<&str>) -> Url {
-    let client = BasicClient::new(ClientId::new(app.client_id.clone()))
+    let client = BasicClient::new(ClientId::new(login.acting.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(endpoint.clone()))
         .set_redirect_uri(RedirectUrl::from_url(login.redirect_uri.clone()));
     let verifier = PkceCodeVerifier::new(login.verifier.to_owned());

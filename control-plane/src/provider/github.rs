@@ -8,7 +8,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::oauth2::OAuth2;
-use super::{App, Http, Identity, Login, OAuth2Settings, Provider, ProviderError, ProviderTokens, identity};
+use super::{
+    App, AppCredentials, Http, Identity, Login, OAuth2Settings, Provider, ProviderError, ProviderTokens,
+    identity,
+};
 
 /// `kind: github`.
 #[derive(Clone, Debug)]
@@ -90,6 +93,7 @@ impl GitHub {
             // The number stays with the account. A login can be changed, and then taken by somebody else.
             subject_member: "id".into(),
             email_member: "email".into(),
+            registration_endpoint: None,
             issuer: Some(below(&base_url, &["login", "oauth"]).into()),
             app,
         };
@@ -155,9 +159,10 @@ impl Provider for GitHub {
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        acting: &AppCredentials,
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
-        self.oauth2.refresh(refresh_token, now).await.map_err(as_standard)
+        self.oauth2.refresh(refresh_token, acting, now).await.map_err(as_standard)
     }
 }
 

@@ -89,7 +89,7 @@ impl Http {
         name: &str,
         mut value: HeaderValue,
     ) -> Result<StatusCode, ProviderError> {
-        let mut request = request(Method::GET, "the endpoint", url)?;
+        let mut request = request(Method::GET, "the endpoint", url, None)?;
         let name = HeaderName::try_from(name)
             .map_err(|_| ProviderError::Malformed("the header has no name".into()))?;
         value.set_sensitive(true);
@@ -97,16 +97,26 @@ impl Http {
         Ok(self.send(request).await?.status())
     }
 
-    /// Posts a JSON document. The answer is for the caller to read.
+    /// Posts a JSON document, with `bearer` as the access token. The answer is for the caller to read.
     pub(super) async fn post_json(
         &self,
         url: &Url,
+        bearer: Option<&SecretString>,
         body: &Value,
     ) -> Result<Response<Vec<u8>>, ProviderError> {
-        let mut request = request(Method::POST, "the endpoint", url)?;
+        let mut request = request(Method::POST, "the endpoint", url, bearer)?;
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = body.to_string().into_bytes();
         self.send(request).await
+    }
+
+    /// Has what the URL names removed.
+    pub(super) async fn delete(
+        &self,
+        url: &Url,
+        bearer: &SecretString,
+    ) -> Result<Response<Vec<u8>>, ProviderError> {
+        self.send(request(Method::DELETE, "the endpoint", url, Some(bearer))?).await
     }
 
     /// Gets a JSON document; `what` names it in errors. `bearer` goes along as the access token.
@@ -116,15 +126,8 @@ impl Http {
         url: &Url,
         bearer: Option<&SecretString>,
     ) -> Result<T, ProviderError> {
-        let mut request = request(Method::GET, what, url)?;
-        if let Some(token) = bearer {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| ProviderError::Malformed("access_token fits in no header".into()))?;
-            value.set_sensitive(true);
-            request.headers_mut().insert(header::AUTHORIZATION, value);
-        }
-
-        let answer = self.send(request).await.map_err(|error| error.about(what))?;
+        let answer =
+            self.send(request(Method::GET, what, url, bearer)?).await.map_err(|error| error.about(what))?;
         if answer.status() != StatusCode::OK {
             return Err(ProviderError::Refused(format!("{what}: HTTP {}", answer.status().as_u16())));
         }
@@ -150,13 +153,24 @@ impl ProviderError {
     }
 }
 
-/// A request that asks for JSON; `what` names its URL in errors.
-fn request(method: Method, what: &str, url: &Url) -> Result<Request<Vec<u8>>, ProviderError> {
+/// A request that asks for JSON; `what` names its URL in errors. `bearer` goes along as the access token.
+fn request(
+    method: Method,
+    what: &str,
+    url: &Url,
+    bearer: Option<&SecretString>,
+) -> Result<Request<Vec<u8>>, ProviderError> {
     let mut request = Request::new(Vec::new());
     *request.method_mut() = method;
     *request.uri_mut() =
         url.as_str().parse().map_err(|_| ProviderError::Malformed(format!("{what} has no URL")))?;
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(token) = bearer {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| ProviderError::Malformed("access_token fits in no header".into()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
     Ok(request)
 }
 

@@ -4,7 +4,8 @@
 //!
 //! A new kind is a new file with its settings and its [`Provider`], and a line in [`Settings`] and its methods.
 //! What the kinds share stands beside them: `http` (every request), `authorization` (the URL for the browser),
-//! `token_endpoint`, `client_key`, `identity` (what is taken over of a user), `cached`.
+//! `token_endpoint`, `client_key`, `identity` (what is taken over of a user), `registration` (of clients that are not
+//! configured), `cached`.
 
 mod authorization;
 mod cached;
@@ -16,6 +17,7 @@ mod http;
 mod identity;
 mod oauth2;
 mod oidc;
+mod registration;
 mod token_endpoint;
 mod workos;
 
@@ -43,6 +45,7 @@ pub use http::Http;
 pub(crate) use identity::is_domain;
 pub use oauth2::OAuth2Settings;
 pub use oidc::OidcSettings;
+pub use registration::{DynamicRegistration, Enrolment, Management, NewClient, RegisteredClient};
 pub use workos::{Selector, WorkOsSettings};
 
 /// How a provider is configured, by kind.
@@ -62,22 +65,40 @@ pub enum Settings {
     WorkOs(WorkOsSettings),
 }
 
-/// What every kind has: the one app that Portcullis is at the provider.
+/// What every kind has: the app that Portcullis is at the provider, and what it asks for.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// `client_id`.
-    pub client_id: String,
-    /// How it proves that it is itself.
-    pub client_auth: ClientAuth,
+    /// Who it is there.
+    pub identity: AppIdentity,
     /// `scopes`: asked for at every login, beside what the client asks for.
     pub scopes: Vec<String>,
     /// `authorize_parameters`: added to the authorization request, such as `prompt: consent`.
     pub authorize_parameters: Vec<(String, String)>,
 }
 
+/// Who Portcullis is at the provider.
+#[derive(Clone, Debug)]
+pub enum AppIdentity {
+    /// `client_id`: one app for all MCP clients.
+    Fixed(AppCredentials),
+    /// `registration: dynamic`: a client of its own for each MCP client.
+    Dynamic(DynamicRegistration),
+}
+
+/// A client of the provider (RFC 6749 section 2): the one that a request is made as.
+#[derive(Clone, Debug)]
+pub struct AppCredentials {
+    /// `client_id`.
+    pub client_id: String,
+    /// How it proves that it is itself.
+    pub auth: ClientAuth,
+}
+
 /// How the app authenticates at the token endpoint, and with what.
 #[derive(Clone, Debug)]
 pub enum ClientAuth {
+    /// `none`: not at all. PKCE ties the code to it.
+    None,
     /// `client_secret_basic` (RFC 6749 section 2.3.1).
     Basic(SecretString),
     /// `client_secret_post`: the secret goes into the body.
@@ -105,17 +126,31 @@ pub trait Provider: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError>;
 
-    /// Gets a new access token. An answer without a refresh token leaves the old one good.
+    /// Gets a new access token, as the client that the refresh token was given to. An answer without a refresh token
+    /// leaves the old one good.
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        acting: &AppCredentials,
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError>;
+
+    /// Makes a new client at the provider, where it lets clients register.
+    async fn register(&self, _client: &NewClient<'_>) -> Result<Enrolment, ProviderError> {
+        Err(ProviderError::NoRegistration)
+    }
+
+    /// Takes such a client back (RFC 7592 section 2.3).
+    async fn deregister(&self, _client: &Management) -> Result<(), ProviderError> {
+        Err(ProviderError::NoRegistration)
+    }
 }
 
 /// One login, as the provider sees it.
 #[derive(Clone, Copy)]
 pub struct Login<'a> {
+    /// Which client of the provider asks.
+    pub acting: &'a AppCredentials,
     /// Our callback, as registered at the provider.
     pub redirect_uri: &'a Url,
     /// Our `state`.
@@ -177,6 +212,9 @@ pub enum ProviderError {
     /// The ID token does not prove what it must.
     #[error("the ID token is refused: {0}")]
     IdToken(String),
+    /// The provider lets no client register in a way that we know.
+    #[error("it offers neither registration (RFC 7591) nor client ID metadata documents that it could fetch")]
+    NoRegistration,
     /// The provider knows the user, but the configuration lets only some of its users in, and not this one.
     #[error("the user may not log in here: {0}")]
     NotAllowed(String),
@@ -207,6 +245,24 @@ impl Settings {
             Self::Entra(settings) => &settings.app,
             Self::WorkOs(settings) => &settings.app,
         }
+    }
+
+    /// Who the provider is, where clients can be registered at it: what is compared before one's secret is used.
+    pub fn authority(&self) -> Option<&str> {
+        match self {
+            Self::Oidc(settings) => Some(&settings.issuer),
+            Self::OAuth2(settings) => Some(settings.token_endpoint.as_str()),
+            Self::Google(_) | Self::GitHub(_) | Self::Entra(_) | Self::WorkOs(_) => None,
+        }
+    }
+}
+
+// === impl ProviderError ===
+
+impl ProviderError {
+    /// Whether the provider does not know the client that has asked, or not by this secret (RFC 6749 section 5.2).
+    pub fn refuses_the_client(&self) -> bool {
+        matches!(self, Self::Refused(code) if code == "invalid_client")
     }
 }
 

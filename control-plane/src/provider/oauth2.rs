@@ -7,8 +7,12 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::registration::{self, Method, Offer};
 use super::token_endpoint::{Exchanged, TokenEndpoint};
-use super::{App, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity};
+use super::{
+    App, AppCredentials, AppIdentity, Enrolment, Http, Identity, Login, Management, NewClient, Provider,
+    ProviderError, ProviderTokens, authorization, identity,
+};
 
 /// `kind: oauth2`: explicit endpoints; who the user is, a request with the access token tells.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct OAuth2Settings {
     pub subject_member: String,
     /// `userinfo.email`: the member with the e-mail address; `email` by default.
     pub email_member: String,
+    /// `registration_endpoint`: where clients register (RFC 7591); with `registration: dynamic` only.
+    pub registration_endpoint: Option<Box<Url>>,
     /// `issuer`: what `iss` in authorization responses must be, where the provider sends it (RFC 9207).
     pub issuer: Option<String>,
     /// The app.
@@ -43,8 +49,8 @@ impl OAuth2 {
         Self { settings, http }
     }
 
-    fn token_endpoint(&self) -> TokenEndpoint<'_> {
-        TokenEndpoint::new(&self.settings.token_endpoint, &self.settings.app, &self.http)
+    fn token_endpoint<'a>(&'a self, acting: &'a AppCredentials) -> TokenEndpoint<'a> {
+        TokenEndpoint::new(&self.settings.token_endpoint, acting, &self.http)
     }
 }
 
@@ -52,7 +58,7 @@ impl OAuth2 {
 impl Provider for OAuth2 {
     async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
         let OAuth2Settings { authorization_endpoint, app, .. } = &self.settings;
-        let scopes = authorization::scopes(&[], app, login);
+        let scopes = authorization::scopes(&[], app, login.scopes);
         Ok(authorization::url(authorization_endpoint, app, login, &scopes, None))
     }
 
@@ -69,7 +75,7 @@ impl Provider for OAuth2 {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
-        let Exchanged { tokens, .. } = self.token_endpoint().exchange(code, login, now).await?;
+        let Exchanged { tokens, .. } = self.token_endpoint(login.acting).exchange(code, login, now).await?;
         let endpoint = &self.settings.userinfo_endpoint;
         let user = self.http.get_json("userinfo", endpoint, Some(&tokens.access_token)).await?;
         Ok((self.settings.identity(&user)?, tokens))
@@ -78,9 +84,23 @@ impl Provider for OAuth2 {
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        acting: &AppCredentials,
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
-        self.token_endpoint().refresh(refresh_token, now).await
+        self.token_endpoint(acting).refresh(refresh_token, now).await
+    }
+
+    async fn register(&self, client: &NewClient<'_>) -> Result<Enrolment, ProviderError> {
+        let OAuth2Settings { registration_endpoint, app, .. } = &self.settings;
+        let (AppIdentity::Dynamic(settings), Some(url)) = (&app.identity, registration_endpoint) else {
+            return Err(ProviderError::NoRegistration);
+        };
+        let offer = Offer::Endpoint { url: Url::clone(url), method: Some(Method::SecretBasic) };
+        registration::register(&self.http, settings, &offer, client).await
+    }
+
+    async fn deregister(&self, client: &Management) -> Result<(), ProviderError> {
+        registration::deregister(&self.http, client).await
     }
 }
 

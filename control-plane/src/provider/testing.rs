@@ -19,7 +19,7 @@ use url::Url;
 pub(super) use keys::{SigningKey, forged};
 pub(crate) use keys::{certificate, rsa_key};
 
-use super::{App, ClientAuth, Http, Login, ProviderError};
+use super::{App, AppCredentials, AppIdentity, ClientAuth, Http, Login, ProviderError};
 
 /// In every secret of these tests, so that none is overlooked where it should not be.
 pub(super) const MARK: &str = "s3cr3t";
@@ -37,10 +37,29 @@ pub(super) fn secret(what: &str) -> SecretString {
     format!("{MARK}-{what}").into()
 }
 
+static ACTING: LazyLock<AppCredentials> = LazyLock::new(|| credentials(ClientAuth::Basic(secret("client"))));
+
+pub(super) fn credentials(auth: ClientAuth) -> AppCredentials {
+    AppCredentials { client_id: CLIENT_ID.into(), auth }
+}
+
+/// The app of most tests, acting.
+pub(super) fn acting() -> &'static AppCredentials {
+    &ACTING
+}
+
+/// An app, acting.
+#[track_caller]
+pub(super) fn acting_as(app: &App) -> AppCredentials {
+    match &app.identity {
+        AppIdentity::Fixed(credentials) => credentials.clone(),
+        AppIdentity::Dynamic(_) => panic!("it has no credentials"),
+    }
+}
+
 pub(super) fn app() -> App {
     App {
-        client_id: CLIENT_ID.into(),
-        client_auth: ClientAuth::Basic(secret("client")),
+        identity: AppIdentity::Fixed(acting().clone()),
         scopes: vec!["openid".into(), "email".into()],
         authorize_parameters: Vec::new(),
     }
@@ -48,6 +67,7 @@ pub(super) fn app() -> App {
 
 pub(super) fn login() -> Login<'static> {
     Login {
+        acting: acting(),
         redirect_uri: &REDIRECT_URI,
         state: "af0ifjsldkj",
         nonce: NONCE,

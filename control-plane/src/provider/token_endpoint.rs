@@ -19,16 +19,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{App, ClientAuth, Http, Login, ProviderError, ProviderTokens, client_key};
+use super::{AppCredentials, ClientAuth, Http, Login, ProviderError, ProviderTokens, client_key};
 
 /// Longest error code that is passed on, in characters.
 const MAX_CODE: usize = 64;
 
-/// One token endpoint, as the app sees it.
+/// One token endpoint, as one client sees it.
 pub(super) struct TokenEndpoint<'a> {
     client: TokenClient,
     url: &'a Url,
-    app: &'a App,
+    acting: &'a AppCredentials,
     http: &'a Http,
 }
 
@@ -70,19 +70,19 @@ struct ErrorAnswer {
 // === impl TokenEndpoint ===
 
 impl<'a> TokenEndpoint<'a> {
-    pub(super) fn new(url: &'a Url, app: &'a App, http: &'a Http) -> Self {
-        let client = Client::new(ClientId::new(app.client_id.clone()));
+    pub(super) fn new(url: &'a Url, acting: &'a AppCredentials, http: &'a Http) -> Self {
+        let client = Client::new(ClientId::new(acting.client_id.clone()));
         let secret = |secret: &SecretString| ClientSecret::new(secret.expose_secret().to_owned());
-        let client = match &app.client_auth {
+        let client = match &acting.auth {
             ClientAuth::Basic(basic) => {
                 client.set_client_secret(secret(basic)).set_auth_type(AuthType::BasicAuth)
             }
             ClientAuth::Post(post) => {
                 client.set_client_secret(secret(post)).set_auth_type(AuthType::RequestBody)
             }
-            ClientAuth::PrivateKeyJwt(_) => client.set_auth_type(AuthType::RequestBody),
+            ClientAuth::None | ClientAuth::PrivateKeyJwt(_) => client.set_auth_type(AuthType::RequestBody),
         };
-        Self { client: client.set_token_uri(TokenUrl::from_url(url.clone())), url, app, http }
+        Self { client: client.set_token_uri(TokenUrl::from_url(url.clone())), url, acting, http }
     }
 
     /// Exchanges a code (RFC 6749 section 4.1.3).
@@ -123,8 +123,8 @@ impl<'a> TokenEndpoint<'a> {
 
     /// What goes into the body in a secret's place (RFC 7523 section 2.2).
     fn assertion(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, ProviderError> {
-        let ClientAuth::PrivateKeyJwt(key) = &self.app.client_auth else { return Ok(Vec::new()) };
-        let assertion = key.assertion(&self.app.client_id, self.url, now, &SystemRandom)?;
+        let ClientAuth::PrivateKeyJwt(key) = &self.acting.auth else { return Ok(Vec::new()) };
+        let assertion = key.assertion(&self.acting.client_id, self.url, now, &SystemRandom)?;
         Ok(vec![
             ("client_assertion_type", client_key::ASSERTION_TYPE.into()),
             ("client_assertion", assertion),
@@ -155,10 +155,18 @@ impl fmt::Debug for IdTokenMember {
 
 /// Lets successes through. An error is one whatever the status: some providers send it with 200.
 pub(super) fn screen(answer: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, ProviderError> {
+    screen_for(&[StatusCode::OK], answer)
+}
+
+/// The same, where these are successes.
+pub(super) fn screen_for(
+    success: &[StatusCode],
+    answer: Response<Vec<u8>>,
+) -> Result<Response<Vec<u8>>, ProviderError> {
     match serde_json::from_slice(answer.body()) {
         Ok(ErrorAnswer { error }) if error == "invalid_grant" => Err(ProviderError::InvalidGrant),
         Ok(ErrorAnswer { error }) if !error.is_empty() => Err(ProviderError::Refused(error_code(&error))),
-        _ if answer.status() == StatusCode::OK => Ok(answer),
+        _ if success.contains(&answer.status()) => Ok(answer),
         _ => Err(ProviderError::Refused(format!("HTTP {}", answer.status().as_u16()))),
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    App, ClientAuth, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity,
-    token_endpoint,
+    App, AppCredentials, ClientAuth, Http, Identity, Login, Provider, ProviderError, ProviderTokens,
+    authorization, identity, token_endpoint,
 };
 use crate::oauth::scope::Scopes;
 
@@ -101,12 +101,16 @@ impl WorkOs {
     }
 
     /// `grant` is what the request has beside the app's credentials.
-    async fn authenticate(&self, mut grant: Value) -> Result<Authenticated, ProviderError> {
-        grant["client_id"] = self.app.client_id.as_str().into();
-        if let ClientAuth::Basic(secret) | ClientAuth::Post(secret) = &self.app.client_auth {
+    async fn authenticate(
+        &self,
+        acting: &AppCredentials,
+        mut grant: Value,
+    ) -> Result<Authenticated, ProviderError> {
+        grant["client_id"] = acting.client_id.as_str().into();
+        if let ClientAuth::Basic(secret) | ClientAuth::Post(secret) = &acting.auth {
             grant["client_secret"] = secret.expose_secret().into();
         }
-        let answer = token_endpoint::screen(self.http.post_json(&self.authenticate, &grant).await?)?;
+        let answer = token_endpoint::screen(self.http.post_json(&self.authenticate, None, &grant).await?)?;
         // What serde says would quote the body.
         serde_json::from_slice(answer.body()).map_err(|_| {
             ProviderError::Malformed(
@@ -139,7 +143,7 @@ impl Provider for WorkOs {
             "code": code.expose_secret(),
             "code_verifier": login.verifier,
         });
-        let answer = self.authenticate(grant).await?;
+        let answer = self.authenticate(login.acting, grant).await?;
         // The parameter alone binds nobody: the browser can change it.
         if self.organization.is_some() && answer.organization_id != self.organization {
             return Err(ProviderError::NotAllowed("the session is not in the organization".into()));
@@ -153,10 +157,11 @@ impl Provider for WorkOs {
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        acting: &AppCredentials,
         _: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
         let grant = json!({ "grant_type": "refresh_token", "refresh_token": refresh_token.expose_secret() });
-        self.authenticate(grant).await?.tokens()
+        self.authenticate(acting, grant).await?.tokens()
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod lease;
 pub(crate) mod log;
 pub(crate) mod logins;
 pub(crate) mod model;
+pub(crate) mod provider_clients;
 pub(crate) mod refresh;
 pub(crate) mod revocation;
 pub(crate) mod sessions;
@@ -22,6 +23,9 @@ macro_rules! contract {
             @cases $open;
             clients: a_client_is_kept, a_client_is_forgotten_unless_used, the_quota_counts_unused_clients,
                 clients_are_listed_in_order;
+            provider_clients: one_serves_each_slot, one_of_parallel_registrations_is_kept, the_quota_counts_them_all,
+                they_go_with_their_client, revoking_another_scope_leaves_them,
+                an_expiring_one_is_followed_by_another_and_kept_to_its_end;
             logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
                 the_quota_counts_logins_under_way, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,

@@ -6,6 +6,7 @@
 pub mod lease;
 pub mod sled;
 pub mod user;
+mod vacancy;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -22,10 +23,12 @@ use tokio::sync::watch;
 
 use self::lease::{Lease, Leasing};
 pub use self::user::{Enrolled, Finish, UserStore};
+pub use self::vacancy::{Occupied, Vacancy};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::provider_client::{ProviderClient, ProviderClientId, Slot};
 use crate::oauth::refresh::RefreshToken;
 
 /// The control plane's memory.
@@ -41,6 +44,34 @@ pub trait Store: UserStore + Send + Sync + 'static {
 
     /// Clients in the order of their ids, from the first after `after`.
     async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError>;
+
+    // --- clients at providers ---
+
+    /// Whether a provider client is there that [serves](ProviderClient::serves) the slot, or else room for one.
+    async fn vacancy(&self, slot: &Slot, quota: usize, now: Timestamp) -> Result<Vacancy, StoreError>;
+
+    /// Keeps a provider client, unless one is there that serves its slot, `quota` of them are there already, or its
+    /// MCP client is not there or forgotten. Revoking that client, or forgetting it, removes its provider clients.
+    async fn keep_provider_client(
+        &self,
+        new: ProviderClient,
+        quota: usize,
+        now: Timestamp,
+    ) -> Result<Occupied, StoreError>;
+
+    /// A provider client of an MCP client, whether or not it still serves its slot.
+    async fn provider_client(
+        &self,
+        client: &ClientId,
+        id: &ProviderClientId,
+    ) -> Result<Option<ProviderClient>, StoreError>;
+
+    /// Removes a provider client. Tells whether it was there.
+    async fn forget_provider_client(
+        &self,
+        client: &ClientId,
+        id: &ProviderClientId,
+    ) -> Result<bool, StoreError>;
 
     // --- logins under way ---
 
@@ -167,9 +198,10 @@ pub trait Store: UserStore + Send + Sync + 'static {
 
     // --- upkeep ---
 
-    /// Removes up to about `limit` rows that can mean nothing any more: unused clients, logins, enrolments,
-    /// sessions, codes, tokens and grants past their time, whatever of these a wide revocation has ended, and
-    /// log entries past their `forget_at`. Tells how many. Notes `now`, to the minute.
+    /// Removes up to about `limit` rows that can mean nothing any more: unused clients with their provider clients,
+    /// provider clients whose secret has expired, logins, enrolments, sessions, codes, tokens and grants past their
+    /// time, whatever of these a wide revocation has ended, and log entries past their `forget_at`. Tells how many.
+    /// Notes `now`, to the minute.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// The time that sweeps have noted; `None` before the first.

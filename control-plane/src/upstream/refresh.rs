@@ -17,11 +17,12 @@ use super::backoff::{Backoff, draw};
 use super::gate::{Gate, Shut};
 use super::seal::seal;
 use super::{AHEAD, PATIENCE};
+use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::metrics::{Metrics, ScopeLabel};
 use crate::oauth::grant::Grant;
 use crate::oauth::renewal::{self, Busy};
-use crate::provider::{self, Provider, ProviderError, ProviderTokens};
+use crate::provider::{self, AppCredentials, Provider, ProviderError, ProviderTokens};
 use crate::store::StoreError;
 use crate::store::lease::{Lease, Leasing};
 
@@ -65,6 +66,8 @@ enum RefreshError {
     #[error("the server or provider is not configured any more")]
     NotConfigured,
     #[error(transparent)]
+    Acting(#[from] ActingError),
+    #[error(transparent)]
     Shut(#[from] Shut),
     #[error("another refresh of the grant is under way")]
     Held,
@@ -83,12 +86,15 @@ enum End {
     InvalidGrant,
     #[error("the credential has expired and there is no refresh token")]
     NoRefreshToken,
+    #[error("the credential has expired and the provider client that it was given to is gone")]
+    NoProviderClient,
 }
 
 /// What is needed to ask, and to keep what comes.
 struct Request<'a> {
     provider: &'a dyn Provider,
     gate: &'a Gate,
+    acting: AppCredentials,
     data_key: SealingKey,
     refresh_token: SecretString,
 }
@@ -100,7 +106,7 @@ pub(super) async fn refresh(app: &App, grant: &Grant) -> Outcome {
         Err(RefreshError::Overtaken) => (Outcome::Refreshed, "overtaken"),
         Err(RefreshError::Held) => (await_the_other(app, grant).await, "held"),
         Err(RefreshError::Ended(End::InvalidGrant)) => (Outcome::Dead, "invalid_grant"),
-        Err(RefreshError::Ended(End::NoRefreshToken)) => (Outcome::Dead, "expired"),
+        Err(RefreshError::Ended(End::NoRefreshToken | End::NoProviderClient)) => (Outcome::Dead, "expired"),
         // These can be many: what they follow from has been logged.
         Err(RefreshError::Deferred) => (Outcome::Failed, "deferred"),
         Err(RefreshError::Shut(Shut::Paused)) => (Outcome::Failed, "paused"),
@@ -119,35 +125,49 @@ async fn attempt(app: &App, grant: &Grant) -> Result<(), RefreshError> {
     if let Some(Busy::Deferred { .. }) = grant.upstream.renewal.busy(app.now()) {
         return Err(RefreshError::Deferred);
     }
-    let request = match prepare(app, grant) {
+    let request = match prepare(app, grant).await {
         Ok(Some(request)) => request,
         Ok(None) => return end(app, lease(app, grant).await?, End::NoRefreshToken).await,
+        // A refresh token is good for the client that it was given to only: without that it is none.
+        Err(RefreshError::Acting(ActingError::Lost)) if has_expired(app, grant) => {
+            return end(app, lease(app, grant).await?, End::NoProviderClient).await;
+        }
         Err(error) => return postpone(app, lease(app, grant).await?, error).await,
     };
     let pass = request.gate.enter().await?;
     let lease = lease(app, grant).await?;
-    let answer = timeout(CALL, request.provider.refresh(&request.refresh_token, app.now()))
+    let answer = timeout(CALL, request.provider.refresh(&request.refresh_token, &request.acting, app.now()))
         .await
         .unwrap_or_else(|_| Err(ProviderError::Unreachable("no answer in time".into())));
     pass.report(&answer);
     match answer {
         Ok(tokens) => keep(app, grant, lease, request, tokens).await,
         Err(ProviderError::InvalidGrant) => end(app, lease, End::InvalidGrant).await,
-        Err(error) => postpone(app, lease, error.into()).await,
+        Err(error) => {
+            if error.refuses_the_client() {
+                acting::refused(app, &grant.provider, Some(&grant.client), &grant.acting).await;
+            }
+            postpone(app, lease, error.into()).await
+        }
     }
 }
 
+fn has_expired(app: &App, grant: &Grant) -> bool {
+    grant.upstream.credential_expires_at.is_some_and(|at| at <= app.believed_now())
+}
+
 /// `None` where there is no refresh token.
-fn prepare<'a>(app: &'a App, grant: &Grant) -> Result<Option<Request<'a>>, RefreshError> {
+async fn prepare<'a>(app: &'a App, grant: &Grant) -> Result<Option<Request<'a>>, RefreshError> {
     let Some(sealed) = &grant.upstream.refresh_token else {
         return Ok(None);
     };
     let provider = app.providers.get(&grant.provider).ok_or(RefreshError::NotConfigured)?;
     let gate = app.upstreams.gates.get(&grant.provider).ok_or(RefreshError::NotConfigured)?;
+    let acting = acting::recall(app, &grant.provider, Some(&grant.client), &grant.acting).await?;
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
     let refresh_token = data_key.open(&grant.id, Field::ProviderRefreshToken, sealed)?;
     let refresh_token = SecretString::from(std::str::from_utf8(&refresh_token).map_err(|_| OpenError)?);
-    Ok(Some(Request { provider: provider.as_ref(), gate, data_key, refresh_token }))
+    Ok(Some(Request { provider: provider.as_ref(), gate, acting, data_key, refresh_token }))
 }
 
 async fn lease(app: &App, grant: &Grant) -> Result<Lease, RefreshError> {

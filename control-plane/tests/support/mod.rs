@@ -9,6 +9,7 @@ use portcullis_control_plane::oauth::client::{Client, ClientAuth};
 use portcullis_control_plane::oauth::code::Code;
 use portcullis_control_plane::oauth::grant::Grant;
 use portcullis_control_plane::oauth::pkce::CodeChallenge;
+use portcullis_control_plane::oauth::provider_client::ActingClient;
 use portcullis_control_plane::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use portcullis_control_plane::oauth::scope::Scopes;
 use portcullis_control_plane::provider::ProviderTokens;
@@ -111,6 +112,7 @@ pub(crate) async fn log_in(
         client: client.id.clone(),
         server: ServerName::new(login.server),
         provider: ProviderName::new("corp"),
+        acting: ActingClient::App,
         subject: Subject::new(login.subject),
         email: Some(format!("{}@example.com", login.subject)),
         scopes: scopes.clone(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::config::{SERVER, config};
+use super::config::{CERTIFICATE, INITIAL_ACCESS_TOKEN, SERVER, config, secure};
 use super::{Addresses, Part, Stack, State, Upstream};
 use crate::binaries::{root, tools, workspace};
 use crate::process::Program;
@@ -23,6 +23,10 @@ pub enum Provider {
     Demo,
     /// `oidc-provider` for Node.js: knows whoever comes.
     OidcProvider,
+    /// The same, where every client registers: knows no app of ours.
+    Registering,
+    /// The same, where it fetches each client's metadata, by https: the edge has a certificate of its own.
+    Documents,
     /// GitHub, emulated: knows `ada`.
     GitHub,
     /// Google, emulated: knows `ada@example.com`, who is of a Workspace domain, and `eve@gmail.com`.
@@ -132,6 +136,9 @@ impl Builder {
         let directory = tempfile::tempdir().expect("a directory");
         let addresses = self.addresses.unwrap_or_else(|| Addresses::free(self.further_authz + 1));
         let mut config = config(directory.path(), &addresses, self.provider);
+        if self.provider == Provider::Documents {
+            secure(directory.path(), &mut config);
+        }
         for change in self.configure {
             change(&mut config, &addresses);
         }
@@ -199,7 +206,19 @@ fn programs(
     match provider {
         Provider::Demo => programs.push((Part::Provider, place.demo_provider(at.provider, &redirect_uri))),
         Provider::OidcProvider => {
-            programs.push((Part::Provider, Ok(oidc_provider(place, at.provider, &redirect_uri))));
+            programs.push((Part::Provider, Ok(oidc_provider(place, at.provider, &redirect_uri, &[]))));
+        }
+        Provider::Registering => {
+            // So short that each access token of ours makes the control plane refresh.
+            let more = ["--initial-access-token", INITIAL_ACCESS_TOKEN, "--access-token-seconds", "70"];
+            programs.push((Part::Provider, Ok(oidc_provider(place, at.provider, &redirect_uri, &more))));
+        }
+        Provider::Documents => {
+            let more = ["--documents", "--access-token-seconds", "70"];
+            let mut program = oidc_provider(place, at.provider, &redirect_uri, &more);
+            let certificate = place.directory.join(CERTIFICATE).to_string_lossy().into_owned();
+            program.environment.push(("NODE_EXTRA_CA_CERTS".into(), certificate));
+            programs.push((Part::Provider, Ok(program)));
         }
         Provider::GitHub => {
             let program = emulator(place, "github", "/meta", at.provider, &redirect_uri);
@@ -223,11 +242,12 @@ fn programs(
     programs.into_iter().map(found).collect()
 }
 
-fn oidc_provider(place: &Place, listen: SocketAddr, redirect_uri: &str) -> Program {
+fn oidc_provider(place: &Place, listen: SocketAddr, redirect_uri: &str, more: &[&str]) -> Program {
     let script = root().join("tests/node/oidc-provider.mjs").to_string_lossy().into_owned();
     let port = listen.port().to_string();
     let ready = format!("http://localhost:{port}/.well-known/openid-configuration");
     let arguments = [script.as_str(), "--port", &port, "--redirect-uri", redirect_uri];
+    let arguments = [arguments.as_slice(), more].concat();
     place.program("oidc-provider", "node".into(), &arguments, ready)
 }
 

@@ -2,14 +2,15 @@
 
 use url::Url;
 
-use super::{AppKeys, app, secret_and_method, secret_in_body};
+use super::registration::{fixed_or_dynamic, is_dynamic};
+use super::{AppKeys, app, fixed, secret_in_body};
 use crate::config::item::Item;
 use crate::config::problems::Reported;
 use crate::config::section::Section;
 use crate::config::{secret, values};
 use crate::provider::{
-    ClientAuth, ClientKey, EntraSettings, GitHubSettings, GoogleSettings, OAuth2Settings, OidcSettings,
-    Selector, Settings, Tenant, WorkOsSettings,
+    AppIdentity, ClientAuth, ClientKey, EntraSettings, GitHubSettings, GoogleSettings, OAuth2Settings,
+    OidcSettings, Selector, Settings, Tenant, WorkOsSettings,
 };
 
 /// How one kind's keys are read; `kind` has been read already.
@@ -26,7 +27,7 @@ pub(super) const KINDS: [(&str, Read); 6] = [
 
 fn oidc(section: &mut Section<'_>) -> Result<Settings, Reported> {
     let issuer = section.required("issuer", issuer);
-    let app = app(section, &AppKeys { scopes: &["openid"], parameters: &[], client_auth: secret_and_method });
+    let app = app(section, &AppKeys { scopes: &["openid"], parameters: &[], identity: fixed_or_dynamic });
     let settings = OidcSettings { issuer: issuer?, app: app? };
     if settings.app.scopes.iter().any(|scope| scope == "openid") {
         Ok(Settings::Oidc(settings))
@@ -45,17 +46,25 @@ fn oauth2(section: &mut Section<'_>) -> Result<Settings, Reported> {
         let email = section.or("email", "email".to_owned(), Item::text);
         Ok((url?, subject?, email?))
     });
+    let registration_endpoint =
+        section.optional("registration_endpoint", |item| provider_url(item).map(Box::new));
     let issuer = section.optional("issuer", issuer);
-    let app = app(section, &AppKeys { scopes: &[], parameters: &[], client_auth: secret_and_method });
+    let app = app(section, &AppKeys { scopes: &[], parameters: &[], identity: fixed_or_dynamic });
     let (userinfo_endpoint, subject_member, email_member) = userinfo?;
+    let (registration_endpoint, app) = (registration_endpoint?, app?);
+    if is_dynamic(&app) != registration_endpoint.is_some() {
+        let text = "`registration: dynamic` and `registration_endpoint` go together";
+        return Err(section.wrong(text));
+    }
     Ok(Settings::OAuth2(OAuth2Settings {
         authorization_endpoint: authorization_endpoint?,
         token_endpoint: token_endpoint?,
         userinfo_endpoint,
         subject_member,
         email_member,
+        registration_endpoint,
         issuer: issuer?,
-        app: app?,
+        app,
     }))
 }
 
@@ -63,7 +72,7 @@ fn google(section: &mut Section<'_>) -> Result<Settings, Reported> {
     let issuer = section.or("issuer", "https://accounts.google.com".to_owned(), issuer);
     let hosted_domain = section.optional("hosted_domain", |item| item.parse(values::domain));
     let parameters = &GoogleSettings::OWN_PARAMETERS;
-    let keys = AppKeys { scopes: &["openid", "email"], parameters, client_auth: secret_in_body };
+    let keys = AppKeys { scopes: &["openid", "email"], parameters, identity: secret_in_body };
     let app = app(section, &keys);
     Ok(Settings::Google(GoogleSettings { issuer: issuer?, hosted_domain: hosted_domain?, app: app? }))
 }
@@ -72,7 +81,7 @@ fn github(section: &mut Section<'_>) -> Result<Settings, Reported> {
     let base_url = section.or("base_url", constant("https://github.com/"), directory);
     let api_url = section.optional("api_url", directory);
     let organization = section.optional("organization", |item| item.parse(values::github_organization));
-    let app = app(section, &AppKeys { scopes: &[], parameters: &[], client_auth: secret_in_body });
+    let app = app(section, &AppKeys { scopes: &[], parameters: &[], identity: secret_in_body });
     let base_url = base_url?;
     let api_url = api_url?.unwrap_or_else(|| GitHubSettings::default_api_url(&base_url));
     Ok(Settings::GitHub(GitHubSettings { base_url, api_url, organization: organization?, app: app? }))
@@ -85,7 +94,7 @@ fn entra(section: &mut Section<'_>) -> Result<Settings, Reported> {
     let authority = section.or("authority", "https://login.microsoftonline.com".to_owned(), |item| {
         issuer(item).map(|url| url.trim_end_matches('/').to_owned())
     });
-    let keys = AppKeys { scopes: &["openid", "email"], parameters: &[], client_auth: secret_or_certificate };
+    let keys = AppKeys { scopes: &["openid", "email"], parameters: &[], identity: secret_or_certificate };
     let app = app(section, &keys);
     let (tenant, allowed_tenants) = (tenant?, allowed_tenants?);
     if !allowed_tenants.is_empty() && !tenant.is_several() {
@@ -100,7 +109,7 @@ fn workos(section: &mut Section<'_>) -> Result<Settings, Reported> {
     let connection = section.optional("connection_id", Item::text);
     let organization = section.optional("organization_id", Item::text);
     let parameters = &WorkOsSettings::OWN_PARAMETERS;
-    let app = app(section, &AppKeys { scopes: &[], parameters, client_auth: secret_in_body });
+    let app = app(section, &AppKeys { scopes: &[], parameters, identity: secret_in_body });
     let selector = match (provider?, connection?, organization?) {
         (provider, None, None) => Selector::Provider(provider.unwrap_or_else(|| "authkit".to_owned())),
         (None, Some(id), None) => Selector::Connection(id),
@@ -151,7 +160,11 @@ fn tenant_id(text: &str) -> Result<String, String> {
 }
 
 /// `client_secret`, or `client_certificate` in its place.
-fn secret_or_certificate(section: &mut Section<'_>) -> Result<ClientAuth, Reported> {
+fn secret_or_certificate(section: &mut Section<'_>) -> Result<AppIdentity, Reported> {
+    fixed(section, either)
+}
+
+fn either(section: &mut Section<'_>) -> Result<ClientAuth, Reported> {
     let secret = section.optional("client_secret", secret::read);
     let certificate = section.optional("client_certificate", |item| {
         let mut section = item.section()?;

@@ -29,7 +29,7 @@ fn google() {
     assert_eq!(google.issuer, "https://accounts.google.com");
     assert_eq!(google.hosted_domain, None);
     assert_eq!(google.app.scopes, ["openid", "email"]);
-    assert!(matches!(google.app.client_auth, ClientAuth::Post(_)));
+    assert!(matches!(auth(&google.app), ClientAuth::Post(_)));
 
     let with = |keys: &str| format!("{SECRET_KEY}\n    kind: google\n    {keys}");
     let Ok(Settings::Google(google)) = provider(&with("hosted_domain: Example.com")) else {
@@ -118,7 +118,7 @@ fn entra_with_a_certificate() {
         )
     };
     let Ok(Settings::Entra(entra)) = provider(&with("certificate.pem", "key.pem")) else { panic!("entra") };
-    assert!(matches!(entra.app.client_auth, ClientAuth::PrivateKeyJwt(_)));
+    assert!(matches!(auth(&entra.app), ClientAuth::PrivateKeyJwt(_)));
 
     let place = "p:8: providers.corp.client_certificate";
     let mismatch = format!("{place}: the certificate is not the private key's");
@@ -156,7 +156,7 @@ fn workos() {
 fn no_kind_shows_its_secret() {
     for keys in ["kind: google", "kind: github", "kind: workos", "kind: entra\n    tenant: common"] {
         let settings = provider(&format!("{keys}\n    {SECRET_KEY}")).unwrap();
-        assert_eq!(settings.app().client_id, "portcullis");
+        assert_eq!(credentials(settings.app()).client_id, "portcullis");
         assert!(!format!("{settings:?}").contains(SECRET), "{keys}");
     }
 }

@@ -17,7 +17,7 @@ fn a_secret_comes_from_a_file_without_its_last_newline() {
 
     let config = with("secret").unwrap();
     let Settings::Oidc(corp) = &config.providers[&ProviderName::new("corp")] else { panic!("oidc") };
-    let ClientAuth::Basic(secret) = &corp.app.client_auth else { panic!("basic") };
+    let ClientAuth::Basic(secret) = auth(&corp.app) else { panic!("basic") };
     assert_eq!(secret.expose_secret(), "hunter2");
     let StoreConfig::Sled { path } = &config.store;
     assert_eq!(path, &directory.path().join("data/control-plane"));

@@ -10,10 +10,11 @@ use portcullis_proto::ids::{ProviderName, Sequence};
 
 use super::cookie::SessionCookie;
 use super::{PATH, forged};
+use crate::acting;
 use crate::app::App;
 use crate::http::browser::{Browser, is_same_origin};
-use crate::http::consent::{BeginError, begin};
 use crate::http::extract::{AtIssuer, Form};
+use crate::http::login::{BeginError, begin};
 use crate::http::page::{AccountLogin, Continue, page, problem_going_back};
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -40,10 +41,12 @@ pub(super) fn offer(app: &App, issuer: &Issuer, headers: &HeaderMap) -> Response
     response
 }
 
-/// Where users of this issuer's servers log in.
+/// Where users of this issuer's servers log in, but for providers where each MCP client has a client of its own: this
+/// page has none.
 fn providers<'a>(app: &'a App, issuer: &Issuer) -> BTreeSet<&'a ProviderName> {
     let servers = app.config.servers.iter().filter(|(name, _)| issuer.has(name));
-    servers.map(|(_, server)| &server.provider).collect()
+    let named = servers.map(|(_, server)| &server.provider);
+    named.filter(|provider| acting::app_itself(app, provider).is_some()).collect()
 }
 
 /// Sends the browser on to the provider that the user has chosen.
@@ -57,11 +60,12 @@ pub async fn log_in(
     let browser = Browser::of(&headers, &issuer)
         .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), FORM, csrf));
     let chosen = ProviderName::new(form.get("provider").unwrap_or_default());
-    let Some(browser) = browser.filter(|_| providers(&app, &issuer).contains(&chosen)) else {
+    let acting = acting::app_itself(&app, &chosen).filter(|_| providers(&app, &issuer).contains(&chosen));
+    let (Some(browser), Some(acting)) = (browser, acting) else {
         return forged(&app);
     };
     let purpose = Purpose::Account { issuer: issuer.identifier.clone() };
-    match begin(&app, &issuer, &browser, &chosen, purpose).await {
+    match begin(&app, &issuer, &browser, &chosen, acting, purpose).await {
         Ok(started) => {
             let (title, destination) = ("Going on to log in", started.provider.as_str());
             page(StatusCode::OK, &Continue { title, url: &started.url, destination })

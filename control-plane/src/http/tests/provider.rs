@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::oauth::pkce::CodeChallenge;
-use crate::provider::{Identity, Login, Provider, ProviderError, ProviderTokens};
+use crate::provider::{
+    AppCredentials, ClientAuth, Enrolment, Identity, Login, Management, NewClient, Provider, ProviderError,
+    ProviderTokens, RegisteredClient,
+};
 
 /// In every secret that a provider gives or is given, so that none is overlooked where it should not be.
 pub(crate) const MARK: &str = "s3cr3t";
@@ -24,6 +27,9 @@ pub(crate) struct Scripted {
     open: watch::Sender<bool>,
     exchanges: watch::Sender<Vec<Exchange>>,
     refreshes: watch::Sender<Vec<String>>,
+    registrations: watch::Sender<Vec<String>>,
+    taken_back: Mutex<usize>,
+    acted: Mutex<Vec<String>>,
 }
 
 /// What it answers.
@@ -37,6 +43,10 @@ pub(crate) struct Script {
     pub(crate) exchange: Result<Given, ProviderError>,
     /// To refresh tokens.
     pub(crate) refresh: Result<Given, ProviderError>,
+    /// To registrations: when the secret expires.
+    pub(crate) registration: Result<Option<Timestamp>, ProviderError>,
+    /// Whether it registers nobody, but fetches metadata documents.
+    pub(crate) documents: bool,
 }
 
 /// Tokens that it gives.
@@ -74,12 +84,17 @@ impl Default for Scripted {
             subject: "jane",
             exchange: Ok(given("s3cr3t-access-1", "s3cr3t-refresh-1")),
             refresh: Ok(given("s3cr3t-access-2", "s3cr3t-refresh-2")),
+            registration: Ok(None),
+            documents: false,
         };
         Self {
             script: Mutex::new(script),
             open: watch::Sender::new(true),
             exchanges: watch::Sender::default(),
             refreshes: watch::Sender::default(),
+            registrations: watch::Sender::default(),
+            taken_back: Mutex::default(),
+            acted: Mutex::default(),
         }
     }
 }
@@ -113,6 +128,36 @@ impl Scripted {
         self.refreshes.borrow().clone()
     }
 
+    /// The names of the clients that were to be registered.
+    pub(crate) fn registrations(&self) -> Vec<String> {
+        self.registrations.borrow().clone()
+    }
+
+    /// Returns once so many were to be registered.
+    pub(crate) async fn asked_to_register(&self, count: usize) {
+        let mut registrations = self.registrations.subscribe();
+        let asked = registrations.wait_for(|registrations| registrations.len() >= count);
+        tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap().unwrap();
+    }
+
+    /// How many of them were taken back.
+    pub(crate) fn taken_back(&self) -> usize {
+        *self.taken_back.lock().unwrap()
+    }
+
+    /// As which client it was shown each code and refresh token: identifier and secret.
+    pub(crate) fn acted(&self) -> Vec<String> {
+        self.acted.lock().unwrap().clone()
+    }
+
+    fn act(&self, acting: &AppCredentials) {
+        let secret = match &acting.auth {
+            ClientAuth::Basic(secret) | ClientAuth::Post(secret) => secret.expose_secret(),
+            ClientAuth::None | ClientAuth::PrivateKeyJwt(_) => "none",
+        };
+        self.acted.lock().unwrap().push(format!("{} {secret}", acting.client_id));
+    }
+
     /// Returns once it has been asked for so many refreshes.
     pub(crate) async fn asked_for_refreshes(&self, count: usize) {
         let mut refreshes = self.refreshes.subscribe();
@@ -134,7 +179,7 @@ impl Scripted {
         })
     }
 
-    fn script(&self) -> Script {
+    pub(crate) fn script(&self) -> Script {
         self.script.lock().unwrap().clone()
     }
 }
@@ -145,6 +190,7 @@ impl Provider for Scripted {
         self.script().discovery?;
         let challenge = CodeChallenge::of(login.verifier);
         let params = [
+            ("client_id", login.acting.client_id.as_str()),
             ("redirect_uri", login.redirect_uri.as_str()),
             ("state", login.state),
             ("nonce", login.nonce),
@@ -164,6 +210,7 @@ impl Provider for Scripted {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
+        self.act(login.acting);
         let exchange = Exchange {
             code: code.expose_secret().into(),
             redirect_uri: login.redirect_uri.to_string(),
@@ -182,10 +229,34 @@ impl Provider for Scripted {
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        acting: &AppCredentials,
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
+        self.act(acting);
         let token = refresh_token.expose_secret().to_owned();
         self.refreshes.send_modify(|refreshes| refreshes.push(token));
         self.given(self.script().refresh, now).await
+    }
+    async fn register(&self, client: &NewClient<'_>) -> Result<Enrolment, ProviderError> {
+        if self.script().documents {
+            return Ok(Enrolment::ByDocument);
+        }
+        self.registrations.send_modify(|registrations| registrations.push(client.name.to_owned()));
+        let number = self.registrations().len();
+        self.open.subscribe().wait_for(|open| *open).await.unwrap();
+        let secret_expires_at = self.script().registration?;
+        Ok(Enrolment::Registered(RegisteredClient {
+            credentials: AppCredentials {
+                client_id: format!("dyn-{number}"),
+                auth: ClientAuth::Basic(format!("s3cr3t-{number}").into()),
+            },
+            secret_expires_at,
+            management: Some(Management::for_tests()),
+        }))
+    }
+
+    async fn deregister(&self, _: &Management) -> Result<(), ProviderError> {
+        *self.taken_back.lock().unwrap() += 1;
+        Ok(())
     }
 }

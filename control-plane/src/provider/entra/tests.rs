@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, SigningKey, app, claims, error_of, http, login, query, secret, token_answer,
+    FakeProvider, MARK, NOW, SigningKey, acting_as, app, claims, credentials, error_of, http, login, query,
+    secret, token_answer,
 };
-use crate::provider::{ClientAuth, ClientKey, Provider, ProviderTokens};
+use crate::provider::{AppCredentials, AppIdentity, ClientAuth, ClientKey, Login, Provider, ProviderTokens};
 
 const ACME: &str = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
 const OTHER: &str = "82229342-1101-4ab6-817b-70c0747630f3";
@@ -16,6 +17,7 @@ struct World {
     fake: FakeProvider,
     key: SigningKey,
     entra: Oidc,
+    acting: AppCredentials,
 }
 
 impl World {
@@ -32,13 +34,14 @@ impl World {
             &json!({ "issuer": format!("{}/{named}/v2.0", fake.issuer) }),
         );
         fake.reply("/jwks", json!({ "keys": [key.jwk()] }));
+        let acting = acting_as(&app);
         let settings = EntraSettings {
             authority: fake.issuer.clone(),
             tenant: Tenant::parse(tenant).unwrap(),
             allowed_tenants: allowed.iter().map(ToString::to_string).collect(),
             app,
         };
-        Self { entra: settings.connect(http()), fake, key }
+        Self { entra: settings.connect(http()), fake, key, acting }
     }
 
     /// The claims of a user of this tenant.
@@ -51,7 +54,7 @@ impl World {
 
     async fn exchange(&self, claims: &Value) -> Result<(Identity, ProviderTokens), ProviderError> {
         self.fake.answer_with(&self.key.sign(claims));
-        self.entra.exchange(&secret("code"), &login(), NOW).await
+        self.entra.exchange(&secret("code"), &Login { acting: &self.acting, ..login() }, NOW).await
     }
 
     async fn exchange_of(&self, tenant: &str) -> Result<Identity, ProviderError> {
@@ -223,7 +226,7 @@ async fn t23_entras_refresh_tokens_rotate_and_a_dead_one_is_final() {
     let mut answer = token_answer();
     answer["refresh_token"] = "s3cr3t-next".into();
     world.fake.reply("/token", answer);
-    let tokens = world.entra.refresh(&secret("refresh"), NOW).await.unwrap();
+    let tokens = world.entra.refresh(&secret("refresh"), &world.acting, NOW).await.unwrap();
     assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "s3cr3t-next");
 
     let error = |code: &str| {
@@ -232,9 +235,12 @@ async fn t23_entras_refresh_tokens_rotate_and_a_dead_one_is_final() {
         crate::provider::testing::Reply::error(400, body)
     };
     world.fake.reply("/token", error("invalid_grant"));
-    assert_eq!(error_of(world.entra.refresh(&secret("refresh"), NOW).await), ProviderError::InvalidGrant);
+    assert_eq!(
+        error_of(world.entra.refresh(&secret("refresh"), &world.acting, NOW).await),
+        ProviderError::InvalidGrant
+    );
     world.fake.reply("/token", error("interaction_required"));
-    let error = error_of(world.entra.refresh(&secret("refresh"), NOW).await);
+    let error = error_of(world.entra.refresh(&secret("refresh"), &world.acting, NOW).await);
     assert_eq!(error, ProviderError::Refused("interaction_required".into()));
 }
 
@@ -242,10 +248,10 @@ async fn t23_entras_refresh_tokens_rotate_and_a_dead_one_is_final() {
 async fn a_certificate_takes_the_secrets_place() {
     let (certificate, private_key) = crate::provider::testing::certificate();
     let key = ClientKey::from_pem(&certificate, &private_key).unwrap();
-    let world =
-        World::with(ACME, ACME, &[], App { client_auth: ClientAuth::PrivateKeyJwt(key), ..app() }).await;
+    let identity = AppIdentity::Fixed(credentials(ClientAuth::PrivateKeyJwt(key)));
+    let world = World::with(ACME, ACME, &[], App { identity, ..app() }).await;
     world.exchange_of(ACME).await.unwrap();
-    world.entra.refresh(&secret("refresh"), NOW).await.unwrap();
+    world.entra.refresh(&secret("refresh"), &world.acting, NOW).await.unwrap();
 
     let requests = world.fake.requests("/token");
     for request in &requests {

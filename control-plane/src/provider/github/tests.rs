@@ -5,7 +5,9 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::*;
-use crate::provider::testing::{FakeProvider, MARK, NOW, Reply, app, error_of, http, login, query, secret};
+use crate::provider::testing::{
+    FakeProvider, MARK, NOW, Reply, app, credentials, error_of, http, login, query, secret,
+};
 use crate::provider::{ClientAuth, Settings};
 
 const MEMBERSHIP: &str = "/api/v3/user/memberships/orgs/acme";
@@ -24,11 +26,7 @@ impl World {
             api_url: GitHubSettings::default_api_url(&base_url),
             base_url,
             organization: organization.map(ToOwned::to_owned),
-            app: App {
-                scopes: vec!["repo".into()],
-                client_auth: ClientAuth::Post(secret("client")),
-                ..app()
-            },
+            app: App { scopes: vec!["repo".into()], ..app() },
         };
         fake.reply("/login/oauth/access_token", oauth_app_answer());
         fake.reply("/api/v3/user", json!({ "id": 583_231, "login": "octocat", "email": "octo@example.com" }));
@@ -36,16 +34,20 @@ impl World {
     }
 
     async fn exchange(&self) -> Result<(Identity, ProviderTokens), ProviderError> {
-        self.github.exchange(&secret("code"), &login(), NOW).await
+        self.github.exchange(&secret("code"), &Login { acting: &in_body(), ..login() }, NOW).await
     }
 
     async fn refresh(&self) -> Result<ProviderTokens, ProviderError> {
-        self.github.refresh(&secret("refresh"), NOW).await
+        self.github.refresh(&secret("refresh"), &in_body(), NOW).await
     }
 
     fn token(&self, reply: impl Into<Reply>) {
         self.fake.reply("/login/oauth/access_token", reply);
     }
+}
+
+fn in_body() -> AppCredentials {
+    credentials(ClientAuth::Post(secret("client")))
 }
 
 /// Never expires, and its scopes have commas between them.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, SigningKey, app, claims, error_of, http, login, query, secret, token_answer,
+    FakeProvider, MARK, NOW, SigningKey, acting, app, claims, error_of, http, login, query, secret,
+    token_answer,
 };
 use crate::provider::{Provider, ProviderTokens};
 
@@ -106,7 +107,7 @@ async fn t23_a_refresh_without_a_refresh_token_leaves_the_old_one() {
     let mut answer = token_answer();
     answer.as_object_mut().unwrap().remove("refresh_token");
     world.fake.reply("/token", answer);
-    let tokens = world.google.refresh(&secret("refresh"), NOW).await.unwrap();
+    let tokens = world.google.refresh(&secret("refresh"), acting(), NOW).await.unwrap();
     assert_eq!(tokens.access_token.expose_secret(), "s3cr3t-access");
     assert!(tokens.refresh_token.is_none(), "whoever refreshes keeps the one it has");
 }
@@ -116,5 +117,8 @@ async fn t23_withdrawn_consent_is_final() {
     let world = World::new(None).await;
     let body = json!({ "error": "invalid_grant", "error_description": "Token has been expired or revoked." });
     world.fake.reply("/token", crate::provider::testing::Reply::error(400, body));
-    assert_eq!(error_of(world.google.refresh(&secret("refresh"), NOW).await), ProviderError::InvalidGrant);
+    assert_eq!(
+        error_of(world.google.refresh(&secret("refresh"), acting(), NOW).await),
+        ProviderError::InvalidGrant
+    );
 }

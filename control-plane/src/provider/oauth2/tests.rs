@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::provider::Settings;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, Reply, app, error_of, http, login, secret, token_answer,
+    FakeProvider, MARK, NOW, Reply, acting, app, error_of, http, login, secret, token_answer,
 };
 
 /// Settings as for GitHub: users have numbers.
@@ -17,6 +17,7 @@ fn settings(fake: &FakeProvider) -> OAuth2Settings {
         userinfo_endpoint: fake.url("/user"),
         subject_member: "id".into(),
         email_member: "mail".into(),
+        registration_endpoint: None,
         issuer: None,
         app: App { scopes: vec!["user:email".into()], ..app() },
     }
@@ -110,7 +111,7 @@ async fn a_refused_code_asks_nobody_who_the_user_is() {
 async fn a_refresh_brings_new_tokens() {
     let fake = FakeProvider::start().await;
     fake.reply("/token", token_answer());
-    let tokens = provider(&fake).refresh(&secret("refresh"), NOW).await.unwrap();
+    let tokens = provider(&fake).refresh(&secret("refresh"), acting(), NOW).await.unwrap();
     assert_eq!(tokens.access_token.expose_secret(), "s3cr3t-access");
     assert_eq!(fake.request("/token").form["refresh_token"], "s3cr3t-refresh");
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Rules;
+use crate::provider::registration::{Method, Offer};
 use crate::provider::{Http, ProviderError, http};
 
 /// What is used of a document that has been checked.
@@ -16,6 +17,8 @@ pub(super) struct Discovery {
     pub(super) userinfo_endpoint: Option<Url>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
     pub(super) sends_issuer: bool,
+    /// How clients register (OpenID Connect Dynamic Client Registration 1.0).
+    pub(super) registration: Offer,
 }
 
 /// A document as it came.
@@ -28,6 +31,11 @@ struct Unchecked {
     userinfo_endpoint: Option<Url>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    registration_endpoint: Option<Url>,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    client_id_metadata_document_supported: bool,
 }
 
 /// Asks the issuer about itself.
@@ -50,7 +58,8 @@ impl Unchecked {
         let local = http::is_loopback_http(found_at);
         let safe = |url: &Url| url.scheme() == "https" || (local && http::is_loopback_http(url));
         let endpoints = [&self.authorization_endpoint, &self.token_endpoint, &self.jwks_uri];
-        if !endpoints.into_iter().chain(&self.userinfo_endpoint).all(safe) {
+        let optional = self.userinfo_endpoint.iter().chain(&self.registration_endpoint);
+        if !endpoints.into_iter().chain(optional).all(safe) {
             return Err(ProviderError::Malformed(
                 "the discovery document has an endpoint without https".into(),
             ));
@@ -62,6 +71,14 @@ impl Unchecked {
             jwks_uri: self.jwks_uri,
             userinfo_endpoint: self.userinfo_endpoint,
             sends_issuer: self.authorization_response_iss_parameter_supported,
+            registration: match (self.registration_endpoint, self.client_id_metadata_document_supported) {
+                (Some(url), _) => Offer::Endpoint {
+                    url,
+                    method: Method::preferred(self.token_endpoint_auth_methods_supported),
+                },
+                (None, true) => Offer::Documents { local },
+                (None, false) => Offer::Nothing,
+            },
         })
     }
 }

@@ -23,7 +23,10 @@ pub(super) use self::rules::Rules;
 use self::rules::Standard;
 use super::cached::Cached;
 use super::token_endpoint::{Exchanged, TokenEndpoint};
-use super::{App, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity};
+use super::{
+    App, AppCredentials, AppIdentity, Enrolment, Http, Identity, Login, Management, NewClient, Provider,
+    ProviderError, ProviderTokens, authorization, identity, registration,
+};
 
 /// How long the discovery document and the key set are kept.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -75,8 +78,12 @@ impl Oidc {
         self.discovery.get(MAX_AGE, fetch).await
     }
 
-    fn token_endpoint<'a>(&'a self, discovery: &'a Discovery) -> TokenEndpoint<'a> {
-        TokenEndpoint::new(&discovery.token_endpoint, &self.settings.app, &self.http)
+    fn token_endpoint<'a>(
+        &'a self,
+        discovery: &'a Discovery,
+        acting: &'a AppCredentials,
+    ) -> TokenEndpoint<'a> {
+        TokenEndpoint::new(&discovery.token_endpoint, acting, &self.http)
     }
 
     /// The claims of an ID token that its signature vouches for.
@@ -115,7 +122,7 @@ impl Provider for Oidc {
     async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
         let discovery = self.discovery().await?;
         let app = &self.settings.app;
-        let scopes = authorization::scopes(self.rules.scopes(), app, login);
+        let scopes = authorization::scopes(self.rules.scopes(), app, login.scopes);
         Ok(authorization::url(&discovery.authorization_endpoint, app, login, &scopes, Some(login.nonce)))
     }
 
@@ -137,17 +144,18 @@ impl Provider for Oidc {
         let app = &self.settings.app;
         let discovery = self.discovery().await?;
         let Exchanged { tokens, id_token } =
-            self.token_endpoint(&discovery).exchange(code, login, now).await?;
+            self.token_endpoint(&discovery, login.acting).exchange(code, login, now).await?;
 
         let id_token = id_token.ok_or_else(|| ProviderError::IdToken("there is none".into()))?;
         let claims = self.verify(&id_token, &discovery.jwks_uri).await?;
         let issuer = self.rules.token_issuer(&discovery.issuer, &claims)?;
-        let expected = Expected { issuer: &issuer, client_id: &app.client_id, nonce: login.nonce };
+        let expected = Expected { issuer: &issuer, client_id: &login.acting.client_id, nonce: login.nonce };
         let identity = id_token::check(&claims, &expected, now)?;
         let mut identity = self.rules.admit(&claims, identity)?;
 
-        let asked =
-            authorization::scopes(self.rules.scopes(), app, login).iter().any(|scope| scope == "email");
+        let asked = authorization::scopes(self.rules.scopes(), app, login.scopes)
+            .iter()
+            .any(|scope| scope == "email");
         let endpoint = discovery.userinfo_endpoint.as_ref().filter(|_| self.rules.has_userinfo());
         if let (None, true, Some(endpoint)) = (&identity.email, asked, endpoint) {
             identity.email = self.email(endpoint, &tokens.access_token, &claims.sub).await;
@@ -158,10 +166,23 @@ impl Provider for Oidc {
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        acting: &AppCredentials,
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
         let discovery = self.discovery().await?;
-        self.token_endpoint(&discovery).refresh(refresh_token, now).await
+        self.token_endpoint(&discovery, acting).refresh(refresh_token, now).await
+    }
+
+    async fn register(&self, client: &NewClient<'_>) -> Result<Enrolment, ProviderError> {
+        let AppIdentity::Dynamic(settings) = &self.settings.app.identity else {
+            return Err(ProviderError::NoRegistration);
+        };
+        let discovery = self.discovery().await?;
+        registration::register(&self.http, settings, &discovery.registration, client).await
+    }
+
+    async fn deregister(&self, client: &Management) -> Result<(), ProviderError> {
+        registration::deregister(&self.http, client).await
     }
 }
 

@@ -7,16 +7,17 @@ use serde_json::json;
 
 use super::*;
 use crate::provider::testing::{
-    CLIENT_ID, FakeProvider, MARK, NONCE, NOW, Reply, SigningKey, app, claims, error_of, http, login, pass,
-    query, secret, token_answer,
+    CLIENT_ID, FakeProvider, MARK, NONCE, NOW, Reply, SigningKey, acting_as, app, claims, credentials,
+    error_of, http, login, pass, query, secret, token_answer,
 };
-use crate::provider::{ClientAuth, Settings};
+use crate::provider::{AppIdentity, ClientAuth, Settings};
 
 /// A provider where all is well, until a test says otherwise.
 struct World {
     fake: FakeProvider,
     key: SigningKey,
     oidc: Oidc,
+    acting: AppCredentials,
 }
 
 impl World {
@@ -27,8 +28,9 @@ impl World {
     async fn with(app: App) -> Self {
         let fake = FakeProvider::start().await;
         let key = SigningKey::es256("2024");
+        let acting = acting_as(&app);
         let oidc = Oidc::new(OidcSettings { issuer: fake.issuer.clone(), app }, http());
-        let world = Self { fake, key, oidc };
+        let world = Self { fake, key, oidc, acting };
         world.discover(&json!({}));
         world.fake.reply("/jwks", json!({ "keys": [world.key.jwk()] }));
         world.answer_with(&world.key.sign(&world.claims()));
@@ -50,11 +52,11 @@ impl World {
     }
 
     async fn exchange(&self) -> Result<(Identity, ProviderTokens), ProviderError> {
-        self.oidc.exchange(&secret("code"), &login(), NOW).await
+        self.oidc.exchange(&secret("code"), &Login { acting: &self.acting, ..login() }, NOW).await
     }
 
     async fn refresh(&self) -> Result<ProviderTokens, ProviderError> {
-        self.oidc.refresh(&secret("refresh"), NOW).await
+        self.oidc.refresh(&secret("refresh"), &self.acting, NOW).await
     }
 }
 

@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, Reply, app, error_of, http, login, secret, token_answer,
+    FakeProvider, MARK, NOW, Reply, acting, error_of, http, login, secret, token_answer,
 };
 
 /// What a refresh comes to where the token endpoint gives this answer.
 async fn refresh(reply: impl Into<Reply>) -> Result<ProviderTokens, ProviderError> {
     let fake = FakeProvider::start().await;
     fake.reply("/token", reply);
-    let (url, app, http) = (fake.url("/token"), app(), http());
-    TokenEndpoint::new(&url, &app, &http).refresh(&secret("refresh"), NOW).await
+    let (url, http) = (fake.url("/token"), http());
+    TokenEndpoint::new(&url, acting(), &http).refresh(&secret("refresh"), NOW).await
 }
 
 fn malformed(why: &str) -> ProviderError {
@@ -119,8 +119,8 @@ async fn a_code_is_exchanged_without_an_id_token_being_shown() {
     let mut answer = token_answer();
     answer["id_token"] = "s3cr3t.id.token".into();
     fake.reply("/token", answer);
-    let (url, app, http) = (fake.url("/token"), app(), http());
-    let endpoint = TokenEndpoint::new(&url, &app, &http);
+    let (url, http) = (fake.url("/token"), http());
+    let endpoint = TokenEndpoint::new(&url, acting(), &http);
 
     let exchanged = endpoint.exchange(&secret("code"), &login(), NOW).await.unwrap();
 

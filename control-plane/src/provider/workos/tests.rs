@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::provider::Settings;
-use crate::provider::testing::{FakeProvider, MARK, NOW, Reply, app, error_of, http, login, query, secret};
+use crate::provider::testing::{
+    FakeProvider, MARK, NOW, Reply, app, credentials, error_of, http, login, query, secret,
+};
 
 const AUTHENTICATE: &str = "/user_management/authenticate";
 
@@ -18,8 +20,7 @@ struct World {
 impl World {
     async fn new(selector: Selector) -> Self {
         let fake = FakeProvider::start().await;
-        let client_auth = ClientAuth::Post(secret("api-key"));
-        let app = App { client_auth, scopes: vec!["mcp:read".into()], ..app() };
+        let app = App { scopes: vec!["mcp:read".into()], ..app() };
         let settings = WorkOsSettings { api_url: fake.url("/"), selector, app };
         fake.reply(AUTHENTICATE, answer());
         Self { fake, workos: Settings::WorkOs(settings).connect(http()) }
@@ -30,12 +31,16 @@ impl World {
     }
 
     async fn exchange(&self) -> Result<(Identity, ProviderTokens), ProviderError> {
-        self.workos.exchange(&secret("code"), &login(), NOW).await
+        self.workos.exchange(&secret("code"), &Login { acting: &key(), ..login() }, NOW).await
     }
 
     async fn refresh(&self) -> Result<ProviderTokens, ProviderError> {
-        self.workos.refresh(&secret("refresh"), NOW).await
+        self.workos.refresh(&secret("refresh"), &key(), NOW).await
     }
+}
+
+fn key() -> AppCredentials {
+    credentials(ClientAuth::Post(secret("api-key")))
 }
 
 fn access_token(claims: &Value) -> String {

@@ -13,6 +13,9 @@ use crate::oauth::enrolment::{Enrolment, EnrolmentId};
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
 use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::provider_client::{
+    ActingClient, KeptAuth, KeptSecret, ProviderClient, ProviderClientId, Slot,
+};
 use crate::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use crate::oauth::refresh::{RefreshToken, Stage};
 use crate::oauth::renewal::Renewal;
@@ -73,10 +76,37 @@ fn request(client: &str) -> AuthorizationRequest {
     }
 }
 
+/// The slot of a client at one provider.
+pub(crate) fn slot(client: &str) -> Slot {
+    Slot {
+        client: ClientId::new(client),
+        provider: ProviderName::new("provider"),
+        authority: "https://idp.example.com".into(),
+        issuer: "https://mcp.example.com".into(),
+        scopes: Scopes::parse("openid email").unwrap(),
+    }
+}
+
+/// A provider client that serves the slot for good.
+pub(crate) fn provider_client(name: &str, slot: &Slot) -> ProviderClient {
+    ProviderClient {
+        id: ProviderClientId::new(name),
+        slot: slot.clone(),
+        client_id: format!("{name} at the provider"),
+        auth: KeptAuth::SecretBasic(KeptSecret {
+            master_key: "key-1".into(),
+            sealed: Sealed::from_bytes([3; 60]),
+        }),
+        registered_at: at(0),
+        secret_expires_at: None,
+    }
+}
+
 pub(crate) fn pending(browser: &str) -> Pending {
     Pending {
         purpose: Purpose::Authorization(request("c")),
         provider: ProviderName::new("provider"),
+        acting: ActingClient::Registered(ProviderClientId::new("p")),
         browser: BrowserId::of(browser),
         verifier: "our verifier".into(),
         nonce: "our nonce".into(),
@@ -91,6 +121,7 @@ pub(crate) fn grant(name: &str, client: &str, now: Timestamp) -> Grant {
         client: ClientId::new(client),
         server: ServerName::new(format!("server-{client}")),
         provider: ProviderName::new("provider"),
+        acting: ActingClient::App,
         subject: Subject::new(client),
         email: Some("user@example.com".into()),
         scopes: Scopes::parse("read write").unwrap(),

@@ -4,6 +4,7 @@
 mod leases;
 mod memory;
 mod people;
+mod provider_clients;
 mod renewals;
 mod users;
 
@@ -29,6 +30,8 @@ const QUOTA: usize = 3;
 #[derive(Clone, Debug)]
 enum Op {
     Register,
+    Enrol { of: usize, expires: bool },
+    Disenrol { of: usize },
     Begin,
     Take { state: usize, right_browser: bool },
     Grant { client: usize },
@@ -46,6 +49,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
     let op = prop_oneof![
         2 => Just(Op::Register),
+        2 => (one(), any::<bool>()).prop_map(|(of, expires)| Op::Enrol { of, expires }),
+        1 => one().prop_map(|of| Op::Disenrol { of }),
         2 => Just(Op::Begin),
         2 => (one(), any::<bool>()).prop_map(|(state, right_browser)| Op::Take { state, right_browser }),
         3 => one().prop_map(|client| Op::Grant { client }),
@@ -92,6 +97,7 @@ fn user_ops() -> impl Strategy<Value = Vec<Op>> {
 #[derive(Default)]
 struct Made {
     clients: usize,
+    provider_clients: usize,
     logins: usize,
     grants: usize,
     tokens: usize,
@@ -173,6 +179,10 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             let registered = store.register(client.clone(), QUOTA).await.unwrap();
             assert_eq!(registered, memory.register(client, QUOTA), "{op:?}");
         }
+        Op::Enrol { of, expires } => {
+            provider_clients::keep(store, memory, made, of, expires, now).await;
+        }
+        Op::Disenrol { of } => provider_clients::forget(store, memory, made, of).await,
         Op::Begin => {
             let mut pending = pending("browser");
             pending.expires_at = now.after(GRACE * 10);
@@ -250,6 +260,7 @@ async fn compare(store: &dyn Store, memory: &Memory, made: &Made, seconds: u64) 
         assert_eq!(store.client(&id, now).await.unwrap(), memory.client(&id, now));
     }
     users::compare(store, memory, made, now).await;
+    provider_clients::compare(store, memory, made, now).await;
     for number in 0..made.grants {
         let name = format!("g{number}");
         let id = GrantId::new(&name);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(super) use super::tables::{Meta, Table};
 use crate::oauth::enrolment::EnrolmentId;
 use crate::oauth::pending::StateId;
+use crate::oauth::provider_client::ProviderClientId;
 use crate::oauth::session::SessionId;
 use crate::oauth::user_token::Holder;
 
@@ -34,6 +35,22 @@ impl Key {
 
     pub(super) fn client(id: &ClientId) -> Self {
         Self::new(Table::Client, id.as_str().as_bytes())
+    }
+
+    /// A client at a provider, of one of our own clients: that one's id comes first, length first.
+    pub(super) fn provider_client(client: &ClientId, id: &ProviderClientId) -> Self {
+        Self([&Self::provider_clients(client).0, id.as_ref().as_bytes()].concat())
+    }
+
+    /// Below every provider client of this client.
+    pub(super) fn provider_clients(client: &ClientId) -> Self {
+        let length = (client.as_str().len() as u64).to_be_bytes();
+        Self::new(Table::ProviderClient, &[length.as_slice(), client.as_str().as_bytes()].concat())
+    }
+
+    /// Above every provider client of this client: their own ids are text.
+    pub(super) fn provider_clients_end(client: &ClientId) -> Self {
+        Self([&Self::provider_clients(client).0, [u8::MAX].as_slice()].concat())
     }
 
     pub(super) fn pending(id: &StateId) -> Self {
@@ -155,6 +172,12 @@ impl Key {
     /// The access token whose row this is the key of.
     pub(super) fn access_id(&self) -> Option<TokenId> {
         TokenId::from_slice(self.0.get(1..)?).filter(|_| self.table() == Some(Table::Access))
+    }
+
+    /// The client that the key is of.
+    pub(super) fn as_client(&self) -> Option<ClientId> {
+        let id = self.0.strip_prefix(&[Table::Client.prefix()])?;
+        std::str::from_utf8(id).ok().map(ClientId::new)
     }
 
     pub(super) fn table(&self) -> Option<Table> {

@@ -13,6 +13,7 @@ mod log;
 mod logins;
 mod open;
 mod owned;
+mod provider_clients;
 mod revocation;
 mod rows;
 mod sessions;
@@ -42,11 +43,12 @@ use self::keys::{Key, Meta};
 use self::rows::{Read, backend};
 use self::tx::Tx;
 use super::lease::{Lease, Leasing};
-use super::{Begun, Granted, Issue, Redeemed, Registered, Rotated, Store, StoreError};
+use super::{Begun, Granted, Issue, Occupied, Redeemed, Registered, Rotated, Store, StoreError, Vacancy};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::provider_client::{ProviderClient, ProviderClientId, Slot};
 use crate::oauth::refresh::RefreshToken;
 
 pub use self::open::OpenError;
@@ -105,6 +107,36 @@ impl Store for SledStore {
 
     async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError> {
         clients::list(self.tree()?, after, limit)
+    }
+
+    async fn vacancy(&self, slot: &Slot, quota: usize, now: Timestamp) -> Result<Vacancy, StoreError> {
+        provider_clients::vacancy(self.tree()?, slot, quota, now)
+    }
+
+    async fn keep_provider_client(
+        &self,
+        new: ProviderClient,
+        quota: usize,
+        now: Timestamp,
+    ) -> Result<Occupied, StoreError> {
+        self.committer.submit(move |tx| provider_clients::keep(tx, &new, quota, now)).await
+    }
+
+    async fn provider_client(
+        &self,
+        client: &ClientId,
+        id: &ProviderClientId,
+    ) -> Result<Option<ProviderClient>, StoreError> {
+        Ok(self.tree()?.kept(&Key::provider_client(client, id))?.map(|kept| kept.row))
+    }
+
+    async fn forget_provider_client(
+        &self,
+        client: &ClientId,
+        id: &ProviderClientId,
+    ) -> Result<bool, StoreError> {
+        let (client, id) = (client.clone(), id.clone());
+        self.committer.submit(move |tx| provider_clients::forget(tx, &client, &id)).await
     }
 
     async fn begin(&self, state: StateId, pending: Pending, quota: usize) -> Result<Begun, StoreError> {

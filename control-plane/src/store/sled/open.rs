@@ -215,6 +215,9 @@ fn prepare(tree: &Tree, random: &dyn Random) -> Result<(), StoreError> {
     tx.put(Key::meta(Meta::Enrolments), &count_expiring(tree, Table::Enrolment)?)?;
     tx.put(Key::meta(Meta::Sessions), &count_expiring(tree, Table::Session)?)?;
     owned::prepare(tree, &mut tx)?;
+    let provider_clients =
+        rows::scan(tree, &Key::first(Table::ProviderClient), &Key::end(Table::ProviderClient));
+    tx.put(Key::meta(Meta::ProviderClients), &(provider_clients.count() as u64))?;
     tx.into_batch().map_or(Ok(()), |batch| tree.apply_batch(batch)).map_err(backend)
 }
 

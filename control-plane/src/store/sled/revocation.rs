@@ -11,7 +11,7 @@ use portcullis_proto::time::Timestamp;
 use super::keys::{Key, Table};
 use super::rows::{self, Kept, Read};
 use super::tx::Tx;
-use super::{log, owned};
+use super::{log, owned, provider_clients};
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::store::StoreError;
 
@@ -34,7 +34,10 @@ pub(super) fn revoke(tx: &mut Tx<'_>, scope: Scope, now: Timestamp) -> Result<En
                 owned::remove_grant(tx, &kept.row);
             }
         }
-        Scope::Client(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {}
+        Scope::Client(id) => {
+            provider_clients::forget_all_of(tx, id)?;
+        }
+        Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {}
     }
     Ok(entry)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Key, Meta, Table};
 use super::rows::{self, Kept, Read, Until};
 use super::tx::Tx;
-use super::{log, owned, revocation};
+use super::{log, owned, provider_clients, revocation};
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::Enrolment;
 use crate::oauth::grant::{AccessToken, Grant};
@@ -69,8 +69,7 @@ fn expired(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, Store
             tx.look_again(until, &key);
             continue;
         }
-        remove(tx, key)?;
-        removed += 1;
+        removed += remove(tx, key)?;
     }
     Ok(removed)
 }
@@ -84,10 +83,16 @@ fn prolonged(tx: &Tx<'_>, key: &Key) -> Result<Option<Kept<Code>>, StoreError> {
     Ok(grant.map(|grant| Kept { until: grant.until, ..code }))
 }
 
-/// Removes a row, and with it whatever counts it or leads to it.
-fn remove(tx: &mut Tx<'_>, key: Key) -> Result<(), StoreError> {
+/// Removes a row, and with it whatever counts it, leads to it or is worth nothing without it. Tells how many rows.
+fn remove(tx: &mut Tx<'_>, key: Key) -> Result<usize, StoreError> {
+    let mut removed = 1;
     match key.table() {
-        Some(Table::Client) => tx.count(Meta::UnusedClients, -1)?,
+        Some(Table::Client) => {
+            tx.count(Meta::UnusedClients, -1)?;
+            let client = key.as_client().ok_or_else(|| StoreError::Row { key: key.to_string() })?;
+            removed += provider_clients::forget_all_of(tx, &client)?;
+        }
+        Some(Table::ProviderClient) => tx.count(Meta::ProviderClients, -1)?,
         Some(Table::Pending) => tx.count(Meta::Logins, -1)?,
         Some(Table::Enrolment) => tx.count(Meta::Enrolments, -1)?,
         Some(Table::Session) => tx.count(Meta::Sessions, -1)?,
@@ -104,7 +109,7 @@ fn remove(tx: &mut Tx<'_>, key: Key) -> Result<(), StoreError> {
         _ => {}
     }
     tx.remove(key);
-    Ok(())
+    Ok(removed)
 }
 
 /// Rows that a wide revocation has ended; after a whole pass over them, also the cutoffs that it has made useless.
@@ -127,8 +132,7 @@ fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
         pass.at = rows.last().map(|(key, _)| key.clone()).or(Some(after));
         for (key, bytes) in rows {
             if is_over(tx, table, &key, &bytes, pass.head)? {
-                remove(tx, key)?;
-                removed += 1;
+                removed += remove(tx, key)?;
             }
         }
         if !at_end {

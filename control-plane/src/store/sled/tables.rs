@@ -7,6 +7,8 @@ pub(super) enum Table {
     Meta,
     /// Registered clients.
     Client,
+    /// Clients at providers.
+    ProviderClient,
     /// Logins under way.
     Pending,
     /// Logins that wait for a token of the user's own.
@@ -48,6 +50,8 @@ pub(super) enum Meta {
     LatestAccessExpiry,
     /// How many clients nobody has logged in with.
     UnusedClients,
+    /// How many clients there are at providers.
+    ProviderClients,
     /// How many logins are under way.
     Logins,
     /// How many logins wait for a token of the user's own.
@@ -65,9 +69,10 @@ pub(super) enum Meta {
 // === impl Table ===
 
 impl Table {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Meta,
         Self::Client,
+        Self::ProviderClient,
         Self::Pending,
         Self::Enrolment,
         Self::Code,
@@ -87,6 +92,7 @@ impl Table {
         match self {
             Self::Meta => b'm',
             Self::Client => b'c',
+            Self::ProviderClient => b'd',
             Self::Pending => b'p',
             Self::Code => b'o',
             Self::Grant => b'g',
@@ -114,6 +120,7 @@ impl Meta {
             Self::Base => "base",
             Self::LatestAccessExpiry => "latest-access-expiry",
             Self::UnusedClients => "unused-clients",
+            Self::ProviderClients => "provider-clients",
             Self::Logins => "logins",
             Self::Enrolments => "enrolments",
             Self::Sessions => "sessions",

@@ -27,6 +27,11 @@ impl<'a> Tx<'a> {
         Self { tree, writes: BTreeMap::new() }
     }
 
+    /// The tree, as the operations before this one have left it.
+    pub(super) const fn tree(&self) -> &'a Tree {
+        self.tree
+    }
+
     /// Writes a row that the sweeper does not know of.
     pub(super) fn put<T: Serialize>(&mut self, key: Key, row: &T) -> Result<(), StoreError> {
         let bytes = rows::encode(&key, row)?;

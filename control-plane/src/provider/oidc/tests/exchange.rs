@@ -30,7 +30,11 @@ async fn a_code_brings_the_user_and_the_tokens() {
 
 #[tokio::test]
 async fn client_secret_post_puts_the_secret_into_the_form() {
-    let world = World::with(App { client_auth: ClientAuth::Post(secret("client")), ..app() }).await;
+    let world = World::with(App {
+        identity: AppIdentity::Fixed(credentials(ClientAuth::Post(secret("client")))),
+        ..app()
+    })
+    .await;
     world.exchange().await.unwrap();
     let request = world.fake.request("/token");
     assert_eq!(request.form["client_id"], CLIENT_ID);

@@ -7,6 +7,7 @@ async fn login_at(path: &str, app: App, answer: impl FnOnce(&FakeProvider)) -> (
     let fake = FakeProvider::start().await;
     let issuer = format!("{}{path}", fake.issuer);
     let key = SigningKey::rsa("2024", jsonwebtoken::Algorithm::RS256);
+    let acting = acting_as(&app);
     fake.discover(path, &json!({}));
     fake.reply("/jwks", json!({ "keys": [key.jwk()] }));
     fake.answer_with(&key.sign(&claims(&issuer)));
@@ -14,7 +15,8 @@ async fn login_at(path: &str, app: App, answer: impl FnOnce(&FakeProvider)) -> (
     let provider = Settings::Oidc(OidcSettings { issuer: issuer.clone(), app }).connect(http());
     let url = provider.authorization_url(&login()).await.unwrap();
     assert_eq!(provider.check_issuer(Some(&issuer)).await, Ok(()));
-    let (identity, _) = provider.exchange(&secret("code"), &login(), NOW).await.unwrap();
+    let (identity, _) =
+        provider.exchange(&secret("code"), &Login { acting: &acting, ..login() }, NOW).await.unwrap();
     assert_eq!(identity.subject.as_str(), "248289761001");
     (fake, url)
 }
@@ -60,7 +62,11 @@ async fn keycloak_has_the_realm_in_the_issuers_path_and_sends_iss() {
 
 #[tokio::test]
 async fn authkit_is_plain_openid_connect() {
-    let (fake, _) =
-        login_at("", App { client_auth: ClientAuth::Post(secret("client")), ..app() }, |_| ()).await;
+    let (fake, _) = login_at(
+        "",
+        App { identity: AppIdentity::Fixed(credentials(ClientAuth::Post(secret("client")))), ..app() },
+        |_| (),
+    )
+    .await;
     assert_eq!(fake.request("/token").form["client_secret"], "s3cr3t-client");
 }

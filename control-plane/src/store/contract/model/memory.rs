@@ -8,6 +8,7 @@ use portcullis_proto::revocation::{Entry, Position, Scope};
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 
+use super::provider_clients::ProviderClients;
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::Enrolment;
@@ -23,6 +24,7 @@ pub(super) struct Memory {
     pub(super) enrolments: BTreeMap<[u8; 32], Enrolment>,
     pub(super) sessions: BTreeMap<[u8; 32], Session>,
     pub(super) user_tokens: BTreeMap<Holder, UserToken>,
+    pub(super) provider_clients: ProviderClients,
     logins: BTreeMap<[u8; 32], Pending>,
     /// With the time that each is kept until.
     pub(super) grants: BTreeMap<GrantId, (Grant, Timestamp)>,
@@ -46,6 +48,7 @@ impl Memory {
             enrolments: BTreeMap::new(),
             sessions: BTreeMap::new(),
             user_tokens: BTreeMap::new(),
+            provider_clients: ProviderClients::default(),
             logins: BTreeMap::new(),
             grants: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -212,6 +215,7 @@ impl Memory {
 
     pub(super) fn revoke(&mut self, scope: Scope, now: Timestamp) -> Entry {
         let forget_at = self.latest_access_expiry.max(now);
+        self.provider_clients.revoke(&scope);
         let entry = Entry { sequence: self.head().sequence.next(), at: now, forget_at, scope };
         self.positions.extend(self.head().after(&entry));
         self.history.push(entry.clone());
@@ -237,6 +241,7 @@ impl Memory {
 
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.clients.retain(|_, client| !client.is_forgotten(now));
+        self.provider_clients.sweep(|client| self.clients.contains_key(client), now);
         self.logins.retain(|_, pending| pending.expires_at > now);
         self.forget_users(now);
         self.grants.retain(|_, (_, until)| *until > now);

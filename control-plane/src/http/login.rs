@@ -1,0 +1,97 @@
+//! Beginning a login at a provider, whatever it is for. `callback` finishes it.
+
+use portcullis_proto::ids::ProviderName;
+use portcullis_proto::random;
+
+use super::browser::Browser;
+use crate::acting::{Acting, ActingError};
+use crate::app::App;
+use crate::issuer::Issuer;
+use crate::oauth::pending::{BrowserId, Pending, Purpose, StateId};
+use crate::provider::{AppCredentials, Login, ProviderError};
+use crate::store::{Begun, StoreError};
+
+/// A login that has begun: where it goes on, and at which provider.
+pub struct Started {
+    /// The provider's page.
+    pub url: String,
+    /// The provider's name.
+    pub provider: String,
+}
+
+/// Why a login could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The configuration has changed.
+    #[error("the server or its provider is not configured")]
+    NotConfigured,
+    /// `limits.pending`.
+    #[error("too many logins are under way")]
+    Full,
+    /// Nobody can act at the provider.
+    #[error(transparent)]
+    Acting(#[from] ActingError),
+    /// The provider cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Begins a login for this browser.
+pub async fn begin(
+    app: &App,
+    issuer: &Issuer,
+    browser: &Browser,
+    provider: &ProviderName,
+    acting: Acting,
+    purpose: Purpose,
+) -> Result<Started, BeginError> {
+    let upstream = app.providers.get(provider).ok_or(BeginError::NotConfigured)?;
+    let random = app.random.as_ref();
+    let state = random::base62(random, 43);
+    let pending = Pending {
+        provider: provider.clone(),
+        acting: acting.client,
+        browser: BrowserId::of(browser.as_str()),
+        verifier: random::base62(random, 43),
+        nonce: random::base62(random, 43),
+        expires_at: app.now().after(app.config.lifetimes.pending),
+        purpose,
+    };
+    let url = upstream.authorization_url(&login(issuer, &acting.credentials, &pending, &state)).await?;
+    match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
+        Begun::Done => Ok(Started { url: url.into(), provider: provider.to_string() }),
+        Begun::Full => Err(BeginError::Full),
+    }
+}
+
+/// The login as the provider sees it: the same when it begins and when its code is exchanged.
+pub fn login<'a>(
+    issuer: &'a Issuer,
+    acting: &'a AppCredentials,
+    pending: &'a Pending,
+    state: &'a str,
+) -> Login<'a> {
+    Login {
+        acting,
+        redirect_uri: &issuer.callback,
+        state,
+        nonce: &pending.nonce,
+        verifier: &pending.verifier,
+        scopes: pending.purpose.scopes(),
+    }
+}
+
+// === impl BeginError ===
+
+impl BeginError {
+    /// Whether it is the provider that will have no client registered, now and later.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Acting(ActingError::Provider(ProviderError::NoRegistration | ProviderError::Refused(_)))
+        )
+    }
+}
