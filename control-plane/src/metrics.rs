@@ -30,6 +30,9 @@ pub struct Metrics {
     pub provider_refreshes: Family<OutcomeLabel, Counter>,
     /// Providers that fail, 1 each: they are asked for no refreshes but one now and then.
     pub provider_paused: Family<ProviderLabel, Gauge>,
+    /// Files of static credentials, by server and by what was found: `changed`, or `failed`, which leaves the last good
+    /// credential in use.
+    pub static_credentials: Family<ServerLabels, Counter>,
     /// Authz instances with an open Watch stream.
     pub instances: Gauge,
     /// Log entries that the slowest of them has not applied.
@@ -59,6 +62,15 @@ pub struct ProviderLabel {
     pub provider: String,
 }
 
+/// What was found at an MCP server's file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServerLabels {
+    /// The server's name in the configuration.
+    pub server: String,
+    /// In a word.
+    pub outcome: &'static str,
+}
+
 /// What was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ScopeLabel {
@@ -82,6 +94,7 @@ impl Default for Metrics {
             resolve_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 18)),
             provider_refreshes: Family::default(),
             provider_paused: Family::default(),
+            static_credentials: Family::default(),
             instances: Gauge::default(),
             instance_lag: Gauge::default(),
         };
@@ -122,6 +135,11 @@ impl Metrics {
             "provider_paused",
             "1 while a provider fails: it is asked for no refreshes but one now and then",
             self.provider_paused.clone(),
+        );
+        registry.register(
+            "static_credentials",
+            "Looks at files of static credentials that found a change, or nothing of use",
+            self.static_credentials.clone(),
         );
         registry.register("instances", "Authz instances with an open Watch stream", self.instances.clone());
         registry.register(

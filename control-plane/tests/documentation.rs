@@ -24,7 +24,7 @@ providers:
   four: { kind: github, unknown-key: 1 }
   five: { kind: entra, unknown-key: 1, client_certificate: { unknown-key: 1 } }
   six: { kind: workos, unknown-key: 1 }
-servers: { demo: { unknown-key: 1 } }
+servers: { demo: { unknown-key: 1, credential: { static: { unknown-key: 1 } }, assertion: { unknown-key: 1 } } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }
 ";
@@ -33,7 +33,7 @@ limits: { unknown-key: 1 }
 const NAMES: [&str; 7] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo."];
 
 /// Sections, whose own keys the documentation lists in their place.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "listen",
     "store",
     "keys",
@@ -43,6 +43,7 @@ const SECTIONS: [&str; 11] = [
     "providers.NAME.client_certificate",
     "providers.NAME.userinfo",
     "servers",
+    "servers.NAME.assertion",
     "lifetimes",
     "limits",
 ];

@@ -271,8 +271,13 @@ pub(crate) fn issue() -> (Token<Access>, TokenRecord) {
 }
 
 fn record(token: &Token<Access>) -> TokenRecord {
+    record_with(token, "Bearer provider", 0)
+}
+
+/// A record of the token with this credential, made in this way.
+pub(crate) fn record_with(token: &Token<Access>, credential: &str, revision: u64) -> TokenRecord {
     let (random, grant) = (&SystemRandom, GrantId::new("grant"));
-    let header = v1::Header { name: "authorization".to_owned(), value: "Bearer provider".to_owned() };
+    let header = v1::Header { name: "authorization".to_owned(), value: credential.to_owned() };
     let credential = v1::Credential { headers: vec![header] }.encode_to_vec();
     let (token_key, data_key) = (SealingKey::of_token(token.as_presented()), SealingKey::generate(random));
     let now = SystemClock.now();
@@ -290,7 +295,7 @@ fn record(token: &Token<Access>) -> TokenRecord {
         wrapped_key: token_key.wrap(random, &grant, Field::DataKeyForToken, &data_key),
         credential: data_key.seal(random, &grant, Field::Credential, &credential),
         credential_expires_at: None,
-        credential_revision: 0,
+        credential_revision: revision,
         grant,
     }
 }

@@ -9,6 +9,8 @@ mod log;
 
 mod credentials;
 mod lifecycle;
+mod outdated;
+mod passthrough;
 mod request_path;
 mod resolve;
 mod sync;

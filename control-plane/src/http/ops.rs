@@ -74,6 +74,7 @@ servers:
             store: Arc::new(store),
             providers: std::collections::BTreeMap::new(),
             keys: MasterKeys::open(home.path(), &SystemRandom).unwrap(),
+            signer: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         });

@@ -1,4 +1,5 @@
 mod outage;
+mod other_credentials;
 mod replicas;
 mod user;
 
