@@ -68,9 +68,7 @@ impl Checker {
                     (response, Err(denial))
                 }
             },
-            Err(outage) => {
-                (respond::undecided(outage, &findings.audit(incoming.server)), Err(outage.into()))
-            }
+            Err(outage) => (respond::undecided(outage, &findings.audit(incoming.server)), Err(outage.into())),
         };
         if let Err(denial) = verdict {
             debug!(server = incoming.server, token = ?findings.token, reason = denial.reason(), "denied");
@@ -93,7 +91,8 @@ impl Checker {
                 Ok((response, Way::Allowed))
             }
             Err(refusal) => {
-                let right = incoming.foreign().and_then(|token| pass_through(server, token)).ok_or(refusal)?;
+                let right =
+                    incoming.foreign().and_then(|token| pass_through(server, token)).ok_or(refusal)?;
                 Ok((respond::passed_through(&right, server), Way::PassedThrough))
             }
         }

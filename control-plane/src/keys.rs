@@ -77,8 +77,11 @@ impl MasterKeys {
         let io_error = |error| KeysError::Io { path: path.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io_error)?;
         match fs::read(&path) {
-            Ok(bytes) => Self::parse(&Zeroizing::new(bytes))
-                .map_err(|reason| KeysError::Malformed { path: path.clone(), what: "master key ring", reason }),
+            Ok(bytes) => Self::parse(&Zeroizing::new(bytes)).map_err(|reason| KeysError::Malformed {
+                path: path.clone(),
+                what: "master key ring",
+                reason,
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let id = random::base62(random, 8);
                 let key = SealingKey::generate(random);

@@ -106,9 +106,17 @@ impl Resolver {
 
     /// The record of a token whose credential was made in another way than `revision` says. `None` where that has been
     /// asked for a moment ago, and the answer was of no use.
-    pub async fn update(self: &Arc<Self>, id: TokenId, outdated: &Arc<Known>, revision: u64) -> Option<Answer> {
-        let flight =
-            if self.attempt((id, revision)) { self.fly(id, Some(outdated)) } else { self.join(id, outdated)? };
+    pub async fn update(
+        self: &Arc<Self>,
+        id: TokenId,
+        outdated: &Arc<Known>,
+        revision: u64,
+    ) -> Option<Answer> {
+        let flight = if self.attempt((id, revision)) {
+            self.fly(id, Some(outdated))
+        } else {
+            self.join(id, outdated)?
+        };
         Some(flight.wait().await)
     }
 

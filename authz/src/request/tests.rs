@@ -140,7 +140,9 @@ fn t24_a_token_of_another_kind_is_read_from_one_plain_bearer_header_only() {
     let foreign = |request: &CheckRequest| Incoming::read(request).foreign().is_some();
     assert!(foreign(&with_header("Bearer ghp_token")));
     assert!(foreign(&with_raw_headers(&[b"Bearer ghp_token"])));
-    for header in ["bearer ghp_token", "Basic ghp_token", "ghp_token", "Bearer  ghp_token", "Bearer ghp_token "] {
+    for header in
+        ["bearer ghp_token", "Basic ghp_token", "ghp_token", "Bearer  ghp_token", "Bearer ghp_token "]
+    {
         assert!(!foreign(&with_header(header)), "{header}");
     }
     assert!(!foreign(&with_header("Bearer ghp_token,Bearer ghp_token")));

@@ -166,7 +166,8 @@ mod tests {
         let (world, path) = world();
         let mut bad = BTreeSet::new();
         let long = "a".repeat(100 * 1024);
-        for (failures, contents) in ["", "\n", "two\tparts", "two\nlines", "\u{e9}", &long].iter().enumerate() {
+        for (failures, contents) in ["", "\n", "two\tparts", "two\nlines", "\u{e9}", &long].iter().enumerate()
+        {
             fs::write(&path, contents).unwrap();
             look(&world.app, &mut bad).await;
             assert_eq!(secret(&world), "s3cr3t-one", "{contents:?}");

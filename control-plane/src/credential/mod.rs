@@ -74,10 +74,9 @@ pub async fn compose(
     }
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
     let Part { mut headers, mut expires_at } = match &server.credential {
-        CredentialMode::ProviderToken => Part {
-            headers: open(&data_key, grant)?,
-            expires_at: upstream.credential_expires_at,
-        },
+        CredentialMode::ProviderToken => {
+            Part { headers: open(&data_key, grant)?, expires_at: upstream.credential_expires_at }
+        }
         CredentialMode::Static(fixed) => {
             let secret = recipe.secret.as_ref().unwrap_or(&fixed.secret);
             Part { headers: vec![fixed.header.with(secret)], expires_at: ask_again(upstream, now) }

@@ -27,7 +27,11 @@ fn demo(config: &mut Config) -> &mut Server {
 }
 
 /// What the MCP server gets, as name and value, and until when.
-async fn composed(world: &World, token: &AccessToken, grant: &Grant) -> (Vec<(String, String)>, Option<Timestamp>) {
+async fn composed(
+    world: &World,
+    token: &AccessToken,
+    grant: &Grant,
+) -> (Vec<(String, String)>, Option<Timestamp>) {
     let composed = compose(&world.app, token, grant, world.now()).await.unwrap();
     assert_eq!(Some(composed.revision), world.app.recipes.of(&grant.server).map(|recipe| recipe.revision));
     let data_key = world.app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key).unwrap();

@@ -39,9 +39,11 @@ struct KeyFile {
 pub(super) fn read(directory: &Path) -> Result<Option<Ring>, KeysError> {
     let path = directory.join(NAME);
     match fs::read(&path) {
-        Ok(bytes) => parse(&Zeroizing::new(bytes))
-            .map(Some)
-            .map_err(|reason| KeysError::Malformed { path, what: "signing key ring", reason }),
+        Ok(bytes) => parse(&Zeroizing::new(bytes)).map(Some).map_err(|reason| KeysError::Malformed {
+            path,
+            what: "signing key ring",
+            reason,
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(KeysError::Io { path, error }),
     }
@@ -75,7 +77,8 @@ impl KeyFile {
     fn dated(self) -> Result<Dated, String> {
         let der = BASE64_STANDARD.decode(self.private.as_bytes()).ok().map(Zeroizing::new);
         let key = der.and_then(|der| Key::from_pkcs8(&der)).filter(|key| key.id() == self.id);
-        let key = key.ok_or("one of the keys is not the P-256 key that its id names, in PKCS #8 and base64")?;
+        let key =
+            key.ok_or("one of the keys is not the P-256 key that its id names, in PKCS #8 and base64")?;
         Ok(Dated { key, since: self.since })
     }
 }

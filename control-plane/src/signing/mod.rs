@@ -107,7 +107,10 @@ mod tests {
         let set = open().key_set();
         assert!(verifies(&text, &set));
         let key = &set["keys"][0];
-        assert_eq!((&key["kty"], &key["crv"], &key["alg"], &key["use"]), (&json!("EC"), &json!("P-256"), &json!("ES256"), &json!("sig")));
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"], &key["use"]),
+            (&json!("EC"), &json!("P-256"), &json!("ES256"), &json!("sig"))
+        );
         assert!(key["d"].is_null() && !set.to_string().contains("\"d\""));
         let mode = fs::metadata(directory.path().join(file::NAME)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
@@ -159,7 +162,14 @@ mod tests {
         let secret: Value = serde_json::from_str(&good).unwrap();
         let secret = secret["current"]["private"].as_str().unwrap().to_owned();
         let shortened = good.replace(&secret, &secret[..secret.len() - 8]);
-        for text in ["", "{", r#"{"current":"hush"}"#, &good[..good.len() / 2], &shortened, &good.replace(&secret, "aHVzaA==")] {
+        for text in [
+            "",
+            "{",
+            r#"{"current":"hush"}"#,
+            &good[..good.len() / 2],
+            &shortened,
+            &good.replace(&secret, "aHVzaA=="),
+        ] {
             fs::write(&path, text).unwrap();
             let error = Signer::open(directory.path(), DAY, START).unwrap_err().to_string();
             assert!(error.contains("not a signing key ring"), "{error}");

@@ -71,7 +71,10 @@ pub enum Turn {
 
 impl Key {
     /// Draws a new key.
-    #[expect(clippy::expect_used, reason = "without randomness no key may be made: stopping is the safe answer")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no key may be made: stopping is the safe answer"
+    )]
     pub fn generate() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key pair");
         let der = pair.to_pkcs8v1().expect("an encoding of it");

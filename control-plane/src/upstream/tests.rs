@@ -1,5 +1,5 @@
-mod outage;
 mod other_credentials;
+mod outage;
 mod replicas;
 mod user;
 

@@ -154,7 +154,8 @@ fn what_looks_like_yaml_stays_text() {
 fn a_credential_header_is_a_name_and_no_pattern() {
     for header in ["", "X-Api-Key", "x-.*", "x api", "x|y", "x_key"] {
         let set = |edge: &mut Edge| {
-            edge.virtual_hosts[0].servers[0].credential_headers = vec!["x-good".to_owned(), header.to_owned()];
+            edge.virtual_hosts[0].servers[0].credential_headers =
+                vec!["x-good".to_owned(), header.to_owned()];
         };
         assert!(refusal(set).contains("credential header"), "{header}");
     }
