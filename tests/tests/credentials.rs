@@ -1,5 +1,11 @@
 //! What the MCP server gets in the proxy token's place, through everything there is.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests: what fails here fails the test"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

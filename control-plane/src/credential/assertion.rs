@@ -61,5 +61,5 @@ pub(super) fn make(
         provider: grant.provider.as_str(),
         email: grant.email.as_deref(),
     };
-    Ok((signer.sign(&claims)?.into(), now.after(LIFE - SPARE)))
+    Ok((signer.sign(&claims)?.into(), now.after(LIFE.saturating_sub(SPARE))))
 }

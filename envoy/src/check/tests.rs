@@ -168,8 +168,7 @@ fn authz_may_write_the_credential_headers_of_all_servers_and_no_others() {
         edge.virtual_hosts[0].servers[0].credential_headers =
             headers.iter().map(|&header| header.to_owned()).collect();
         let yaml = crate::render(&edge).unwrap();
-        let line = yaml.lines().find(|line| line.contains("allow_expression")).unwrap().trim().to_owned();
-        line
+        yaml.lines().find(|line| line.contains("allow_expression")).unwrap().trim().to_owned()
     };
     assert_eq!(rendered(&[]), r#"allow_expression: { regex: "^(authorization|x-portcullis-[a-z0-9-]+)$" }"#);
     assert_eq!(
