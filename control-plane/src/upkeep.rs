@@ -46,7 +46,7 @@ pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreErr
 
 /// By the time that is believed: a key that is forgotten does not come back when a clock is put right.
 fn turn_keys(app: &App, now: Timestamp) {
-    match app.signer.as_ref().map(|signer| signer.turn(now)).transpose() {
+    match app.signer.as_ref().map(|signer| signer.turn(now, Instant::now().into_std())).transpose() {
         Ok(turn) => {
             if let Some(turn) = turn.flatten() {
                 tracing::info!(?turn, "signing keys turned");

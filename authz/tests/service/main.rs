@@ -6,6 +6,7 @@ mod clock;
 mod control_plane;
 mod harness;
 mod log;
+mod tokens;
 
 mod credentials;
 mod lifecycle;

@@ -6,8 +6,8 @@ mod file;
 pub mod ring;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::{Algorithm, Header};
@@ -26,6 +26,8 @@ pub struct Signer {
     /// How long a key signs.
     interval: Duration,
     ring: ArcSwap<Ring>,
+    /// When this process last changed something, by a clock that only counts up.
+    turned: Mutex<Option<Instant>>,
 }
 
 /// Nothing was signed. It has no details that could be told.
@@ -45,7 +47,8 @@ impl Signer {
             file::write(directory, &ring)?;
             ring
         };
-        Ok(Self { directory: directory.to_owned(), interval, ring: ArcSwap::from_pointee(ring) })
+        let (directory, ring, turned) = (directory.to_owned(), ArcSwap::from_pointee(ring), Mutex::default());
+        Ok(Self { directory, interval, ring, turned })
     }
 
     /// A JWT with these claims, by the key that is in use (RFC 7519). Its `kid` names that key; its `typ` is `JWT`, as
@@ -62,13 +65,22 @@ impl Signer {
         self.ring.load().key_set()
     }
 
-    /// Does what is due at `now`, one thing at a time; tells what it was.
-    pub fn turn(&self, now: Timestamp) -> Result<Option<Turn>, KeysError> {
+    /// Does what is due at `now`, one thing at a time; tells what it was. `at` is the same moment by a clock that only
+    /// counts up: whatever `now` jumps to, between two steps there is time for every cache to follow and for every
+    /// assertion to expire.
+    ///
+    /// Writes a small file, some three times an interval.
+    pub fn turn(&self, now: Timestamp, at: Instant) -> Result<Option<Turn>, KeysError> {
+        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        if turned.is_some_and(|before| at.saturating_duration_since(before) < ring::AHEAD) {
+            return Ok(None);
+        }
         let ring = self.ring.load();
         let Some(turn) = ring.due(now, self.interval) else { return Ok(None) };
-        let turned = Ring::clone(&ring).turned(turn, now, Key::generate);
-        file::write(&self.directory, &turned)?;
-        self.ring.store(Arc::new(turned));
+        let next = Ring::clone(&ring).turned(turn, now, Key::generate);
+        file::write(&self.directory, &next)?;
+        self.ring.store(Arc::new(next));
+        *turned = Some(at);
         Ok(Some(turn))
     }
 }
@@ -122,7 +134,7 @@ mod tests {
     fn whatever_was_signed_is_verified_until_it_has_expired_by_who_looks_every_five_minutes() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::open(directory.path(), DAY, START).unwrap();
-        let minute = Duration::from_mins(1);
+        let (minute, begin) = (Duration::from_mins(1), Instant::now());
         let (mut now, mut cached, mut alive) = (START, signer.key_set(), Vec::new());
         let mut signed_by = std::collections::BTreeSet::new();
         for passed in 0..3 * 24 * 60_u32 {
@@ -137,7 +149,7 @@ mod tests {
             }
             assert!(alive.iter().all(|text| verifies(text, &cached)), "after {passed} minutes");
             now = now.after(minute);
-            signer.turn(now).unwrap();
+            signer.turn(now, begin + now.since(START)).unwrap();
         }
         assert_eq!(signed_by.len(), 3);
         assert!(signer.key_set()["keys"].as_array().unwrap().len() <= 2, "old keys are forgotten");
@@ -147,10 +159,26 @@ mod tests {
     fn a_turn_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::open(directory.path(), DAY, START).unwrap();
-        assert_eq!(signer.turn(START.after(DAY)).unwrap(), Some(Turn::Publish));
+        assert_eq!(signer.turn(START.after(DAY), Instant::now()).unwrap(), Some(Turn::Publish));
         let again = Signer::open(directory.path(), DAY, START.after(DAY)).unwrap();
         assert_eq!(again.key_set(), signer.key_set());
         assert_eq!(again.key_set()["keys"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn t34_a_clock_that_jumps_ahead_hurries_no_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (signer, begin) = (Signer::open(directory.path(), DAY, START).unwrap(), Instant::now());
+        let quarter = Duration::from_mins(15);
+        let mut now = START;
+        for (step, turn) in [Turn::Publish, Turn::Use, Turn::Forget].into_iter().enumerate() {
+            now = now.after(100 * DAY);
+            let at = begin + quarter * u32::try_from(step).unwrap();
+            if step > 0 {
+                assert_eq!(signer.turn(now, at.checked_sub(Duration::from_secs(1)).unwrap()).unwrap(), None);
+            }
+            assert_eq!(signer.turn(now, at).unwrap(), Some(turn));
+        }
     }
 
     #[test]

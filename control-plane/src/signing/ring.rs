@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 /// How long a key is published before it signs. The key set may be cached for 5 minutes.
-const AHEAD: Duration = Duration::from_mins(15);
+pub(super) const AHEAD: Duration = Duration::from_mins(15);
 /// How long a key is published after it has signed its last. An assertion lives for 5 minutes.
 const BEHIND: Duration = Duration::from_mins(30);
 
