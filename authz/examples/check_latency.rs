@@ -6,12 +6,15 @@
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/service/control_plane.rs"]
 mod control_plane;
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 #[path = "../tests/service/harness.rs"]
 mod harness;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/service/log.rs"]
 mod log;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/service/tokens.rs"]
+mod tokens;
 
 use std::hint::black_box;
 use std::time::Instant;

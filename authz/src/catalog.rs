@@ -21,6 +21,12 @@ pub struct Server {
     pub scopes: Vec<String>,
     /// What every token must have.
     pub required_scopes: Vec<String>,
+    /// By which settings credentials for it are made now.
+    pub credential_revision: u64,
+    /// What tokens of its own begin with, where requests with one go through unchanged.
+    pub passthrough: Vec<String>,
+    /// Header fields that only we may set, beside Authorization and the identity headers. In lower case.
+    pub credential_headers: Vec<String>,
 }
 
 // === impl Catalog ===
@@ -48,6 +54,9 @@ impl From<v1::CatalogServer> for Server {
             resource_metadata: message.resource_metadata,
             scopes: message.scopes,
             required_scopes: message.required_scopes,
+            credential_revision: message.credential_revision,
+            passthrough: message.passthrough,
+            credential_headers: message.credential_headers,
         }
     }
 }

@@ -13,8 +13,9 @@ use tracing::{debug, error};
 
 use crate::catalog::Server;
 use crate::credential::{Credential, Lifetime, lifetime};
-use crate::decide::{Denial, Outage, Permit};
+use crate::decide::{Denial, Outage, Permit, Way};
 use crate::metrics::Metrics;
+use crate::passthrough::pass_through;
 use crate::replica::resolve::Resolver;
 use crate::replica::{Known, Replica};
 use crate::request::Incoming;
@@ -55,26 +56,24 @@ impl Checker {
         let (began, now) = (Instant::now(), self.clock.now());
         let incoming = Incoming::read(request);
         let mut findings = Findings::default();
-        let (response, denial) = match self.replica.admit(incoming.server, now) {
+        let (response, verdict) = match self.replica.admit(incoming.server, now) {
             Ok(server) => match self.pass(&incoming, &server, now, &mut findings).await {
-                Ok(response) => (response, None),
+                Ok((response, way)) => (response, Ok(way)),
                 Err(denial) => {
                     let audit = findings.audit(incoming.server);
                     let response = match denial {
                         Denial::Refused(refusal) => respond::refused(refusal, &server, &audit),
                         Denial::Undecided(outage) => respond::undecided(outage, &audit),
                     };
-                    (response, Some(denial))
+                    (response, Err(denial))
                 }
             },
-            Err(outage) => {
-                (respond::undecided(outage, &findings.audit(incoming.server)), Some(outage.into()))
-            }
+            Err(outage) => (respond::undecided(outage, &findings.audit(incoming.server)), Err(outage.into())),
         };
-        if let Some(denial) = denial {
+        if let Err(denial) = verdict {
             debug!(server = incoming.server, token = ?findings.token, reason = denial.reason(), "denied");
         }
-        self.metrics.decided(denial, began.elapsed());
+        self.metrics.decided(verdict, began.elapsed());
         response
     }
 
@@ -85,8 +84,28 @@ impl Checker {
         server: &Server,
         now: Timestamp,
         findings: &mut Findings,
+    ) -> Result<(CheckResponse, Way), Denial> {
+        match incoming.token() {
+            Ok(token) => {
+                let response = self.swap(token, server, now, findings).await?;
+                Ok((response, Way::Allowed))
+            }
+            Err(refusal) => {
+                let right =
+                    incoming.foreign().and_then(|token| pass_through(server, token)).ok_or(refusal)?;
+                Ok((respond::passed_through(&right, server), Way::PassedThrough))
+            }
+        }
+    }
+
+    /// Puts the credential in the token's place.
+    async fn swap(
+        &self,
+        token: Presented<'_, Access>,
+        server: &Server,
+        now: Timestamp,
+        findings: &mut Findings,
     ) -> Result<CheckResponse, Denial> {
-        let token = incoming.token()?;
         let id = token.id();
         findings.token = Some(id);
         let (known, now) = match self.replica.resident(id)? {
@@ -95,20 +114,28 @@ impl Checker {
         };
         findings.known = Some(known.clone());
         let permit = self.replica.judge(server, &known, now)?;
-        match lifetime(&permit, now) {
-            Lifetime::Ample => {}
-            Lifetime::Short => self.resolver.renew_soon(id, &known),
-            Lifetime::Over => {
-                let known = self.resolver.renew(id, &known).await?;
-                let now = self.clock.now();
-                let permit = self.replica.judge(server, &known, now)?; // it may have been revoked since
-                if lifetime(&permit, now) == Lifetime::Over {
-                    return Err(Outage::CredentialExpired.into());
-                }
-                return self.open(&permit, token, incoming.server);
+        let revision = server.credential_revision;
+        let renewed = match lifetime(&permit, revision, now) {
+            Lifetime::Ample => None,
+            Lifetime::Short => {
+                self.resolver.renew_soon(id, &known, revision);
+                None
             }
+            Lifetime::Outdated => match self.resolver.update(id, &known, revision).await {
+                Some(Err(refused @ Denial::Refused(_))) => return Err(refused),
+                Some(Ok(updated)) => Some(updated),
+                Some(Err(Denial::Undecided(_))) => Some(known.clone()), // it is good for as long as it lasts
+                None => None,
+            },
+            Lifetime::Over => Some(self.resolver.renew(id, &known).await?),
+        };
+        let Some(known) = renewed else { return self.open(&permit, token, server) };
+        let now = self.clock.now();
+        let permit = self.replica.judge(server, &known, now)?; // it may have been revoked since
+        if lifetime(&permit, revision, now) == Lifetime::Over {
+            return Err(Outage::CredentialExpired.into());
         }
-        self.open(&permit, token, incoming.server)
+        self.open(&permit, token, server)
     }
 
     /// Opens the credential. Where that fails, neither the token nor the client is to blame.
@@ -116,7 +143,7 @@ impl Checker {
         &self,
         permit: &Permit<'_>,
         token: Presented<'_, Access>,
-        server: &str,
+        server: &Server,
     ) -> Result<CheckResponse, Denial> {
         let record = permit.record();
         let credential = Credential::open(permit, token).map_err(|error| {
@@ -125,8 +152,8 @@ impl Checker {
             }
             Outage::CredentialUnusable
         })?;
-        let audit = Audit { server, token: Some(record.token), record: Some(record) };
-        Ok(respond::allowed(permit, credential, &audit))
+        let audit = Audit { server: server.name.as_str(), token: Some(record.token), record: Some(record) };
+        Ok(respond::allowed(permit, server, credential, &audit))
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Lifetime {
     Ample,
     /// For now, but it should be renewed.
     Short,
+    /// It was made by settings that are not the server's any more.
+    Outdated,
     /// No more.
     Over,
 }
@@ -44,10 +46,12 @@ pub enum Unusable {
     Header,
 }
 
-/// How long the permitted request's credential lasts.
-pub fn lifetime(permit: &Permit<'_>, now: Timestamp) -> Lifetime {
-    match permit.record().credential_expires_at {
+/// How long the permitted request's credential lasts, at a server that makes its credentials as `revision` says.
+pub fn lifetime(permit: &Permit<'_>, revision: u64, now: Timestamp) -> Lifetime {
+    let record = permit.record();
+    match record.credential_expires_at {
         Some(expiry) if expiry <= now => Lifetime::Over,
+        _ if record.credential_revision != revision => Lifetime::Outdated,
         Some(expiry) if expiry <= now.after(RENEW_AHEAD) => Lifetime::Short,
         _ => Lifetime::Ample,
     }
@@ -146,12 +150,31 @@ mod tests {
             let record =
                 TokenRecord { credential_expires_at: expiry.map(Timestamp::from_millis), ..record() };
             let (server, tombstones) = (server(), Tombstones::default());
-            lifetime(&decide(&server, &record, &tombstones, NOW).unwrap(), NOW)
+            lifetime(&decide(&server, &record, &tombstones, NOW).unwrap(), 0, NOW)
         };
         assert_eq!(lifetime(None), Lifetime::Ample);
         assert_eq!(lifetime(Some(62_001)), Lifetime::Ample);
         assert_eq!(lifetime(Some(62_000)), Lifetime::Short);
         assert_eq!(lifetime(Some(2_001)), Lifetime::Short);
         assert_eq!(lifetime(Some(2_000)), Lifetime::Over);
+    }
+
+    #[test]
+    fn a_credential_of_other_settings_is_outdated_while_it_lasts() {
+        let lifetime = |made_by, expiry: u64| {
+            let record = TokenRecord {
+                credential_expires_at: Some(Timestamp::from_millis(expiry)),
+                credential_revision: made_by,
+                ..record()
+            };
+            let (server, tombstones) = (server(), Tombstones::default());
+            lifetime(&decide(&server, &record, &tombstones, NOW).unwrap(), 7, NOW)
+        };
+        assert_eq!(lifetime(7, 62_001), Lifetime::Ample);
+        for another in [0, 6, 8, u64::MAX] {
+            assert_eq!(lifetime(another, 62_001), Lifetime::Outdated);
+            assert_eq!(lifetime(another, 2_001), Lifetime::Outdated);
+            assert_eq!(lifetime(another, 2_000), Lifetime::Over);
+        }
     }
 }

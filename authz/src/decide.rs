@@ -12,6 +12,15 @@ pub struct Permit<'a> {
     record: &'a TokenRecord,
 }
 
+/// How a request goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// With a credential in its token's place.
+    Allowed,
+    /// Unchanged, with a token of the MCP server's own.
+    PassedThrough,
+}
+
 /// Why a request does not go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
@@ -91,6 +100,18 @@ impl<'a> Permit<'a> {
     /// The token that may be used.
     pub fn record(&self) -> &'a TokenRecord {
         self.record
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    /// A word for logs and metrics.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::PassedThrough => "passthrough",
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Envoy asks about every request to an MCP server ([`check`], read that first). What Envoy says is read
 //! in [`request`]; what the token is, the [`replica`] knows, or asks the control plane once; whether it will
 //! do, [`decide`] says, a pure function; the provider's credential is opened in [`credential`] with the
-//! caller's own token; and [`respond`] tells Envoy.
+//! caller's own token; and [`respond`] tells Envoy. Tokens of the MCP server's own kind, where it is configured to
+//! get them unchanged, are [`passthrough`]'s.
 //!
 //! Beside the requests, the replica follows the control plane's revocation log. While it cannot, requests
 //! are decided for `max_staleness` by what is known, then with 503.
@@ -16,6 +17,7 @@ pub mod decide;
 pub mod health;
 pub mod metrics;
 pub mod ops;
+pub mod passthrough;
 pub mod replica;
 pub mod request;
 pub mod respond;

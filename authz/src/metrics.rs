@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::decide::Denial;
+use crate::decide::{Denial, Way};
 use crate::replica::Figures;
 use crate::replica::skew::Skew;
 
@@ -92,11 +92,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request was denied, or allowed where there is no denial.
-    pub fn decided(&self, denial: Option<Denial>, took: Duration) {
-        let decision = match denial {
-            None => Decision { decision: "allow", reason: "allowed" },
-            Some(denial) => Decision { decision: "deny", reason: denial.reason() },
+    /// A request went through, or was denied.
+    pub fn decided(&self, verdict: Result<Way, Denial>, took: Duration) {
+        let decision = match verdict {
+            Ok(way) => Decision { decision: "allow", reason: way.reason() },
+            Err(denial) => Decision { decision: "deny", reason: denial.reason() },
         };
         self.decisions.get_or_create(&decision).inc();
         self.check_seconds.observe(took.as_secs_f64());
@@ -135,15 +135,17 @@ mod tests {
     #[test]
     fn a_scrape_has_every_metric_under_its_name() {
         let metrics = Metrics::default();
-        metrics.decided(None, Duration::from_micros(7));
-        metrics.decided(Some(Refusal::Revoked.into()), Duration::from_micros(7));
+        metrics.decided(Ok(Way::Allowed), Duration::from_micros(7));
+        metrics.decided(Ok(Way::PassedThrough), Duration::from_micros(7));
+        metrics.decided(Err(Refusal::Revoked.into()), Duration::from_micros(7));
         metrics.resolved("record", Duration::from_millis(1));
         let text = metrics.render(Figures { records: 3, ..Figures::default() }).unwrap();
         for line in [
             r#"portcullis_authz_decisions_total{decision="allow",reason="allowed"} 1"#,
+            r#"portcullis_authz_decisions_total{decision="allow",reason="passthrough"} 1"#,
             r#"portcullis_authz_decisions_total{decision="deny",reason="revoked"} 1"#,
             r#"portcullis_authz_resolves_total{outcome="record"} 1"#,
-            "portcullis_authz_check_seconds_count 2",
+            "portcullis_authz_check_seconds_count 3",
             "portcullis_authz_resolve_seconds_count 1",
             "portcullis_authz_stream_lag_seconds inf",
             "portcullis_authz_clock_skew_seconds 0.0",

@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 use portcullis_proto::token::{Access, Presented};
 
 use crate::decide::Refusal;
+use crate::passthrough::Foreign;
 
 /// The part of a request that is decided upon. All of it is the client's word, but for the server.
 #[derive(Clone, Copy)]
@@ -48,11 +49,21 @@ impl<'a> Incoming<'a> {
     pub fn token(&self) -> Result<Presented<'a, Access>, Refusal> {
         match self.authorization {
             Authorization::None => Err(Refusal::MissingToken),
-            Authorization::One(value) => value
-                .strip_prefix("Bearer ")
-                .and_then(|text| Presented::parse(text).ok())
-                .ok_or(Refusal::Malformed),
-            Authorization::Unusable => Err(Refusal::Malformed),
+            Authorization::One(_) | Authorization::Unusable => {
+                self.bearer().and_then(|text| Presented::parse(text).ok()).ok_or(Refusal::Malformed)
+            }
+        }
+    }
+
+    /// The token in the same place, where it is one but none of ours.
+    pub fn foreign(&self) -> Option<Foreign<'a>> {
+        self.bearer().and_then(Foreign::parse)
+    }
+
+    fn bearer(&self) -> Option<&'a str> {
+        match self.authorization {
+            Authorization::One(value) => value.strip_prefix("Bearer "),
+            Authorization::None | Authorization::Unusable => None,
         }
     }
 }

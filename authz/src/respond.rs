@@ -1,7 +1,7 @@
 //! Envoy's `CheckResponse`.
 //!
 //! To Envoy, an empty `CheckResponse` means "allow": its absent status counts as code 0. So responses are
-//! built here only, from a [`Permit`] or a denial, and always say their status.
+//! built here only, from a [`Permit`], a [`PassThrough`] or a denial, and always say their status.
 
 mod challenge;
 mod identity;
@@ -22,7 +22,8 @@ use tonic::Code;
 
 use crate::catalog::Server;
 use crate::credential::Credential;
-use crate::decide::{Outage, Permit, Refusal};
+use crate::decide::{Outage, Permit, Refusal, Way};
+use crate::passthrough::PassThrough;
 
 /// How soon a client should try again when nothing can be decided, in seconds (RFC 9110 section 10.2.3).
 const RETRY_AFTER: &str = "2";
@@ -38,17 +39,38 @@ pub struct Audit<'a> {
     pub record: Option<&'a TokenRecord>,
 }
 
-/// Lets a request through: with the provider's credential in the token's place, and with every identity
-/// header set, so that none can be the client's own.
-pub fn allowed(permit: &Permit<'_>, credential: Credential, audit: &Audit<'_>) -> CheckResponse {
-    let record = permit.record();
+/// Lets a request through: with the credential in the token's place, and with every identity header set, so that
+/// none can be the client's own. Nor can a header that carries a credential at this server.
+pub fn allowed(
+    permit: &Permit<'_>,
+    server: &Server,
+    credential: Credential,
+    audit: &Audit<'_>,
+) -> CheckResponse {
+    let ours = server.credential_headers.iter().map(String::as_str).chain(["authorization"]);
     // Never both set and removed: Envoy would remove it.
-    let remove =
-        if credential.names("authorization") { Vec::new() } else { vec!["authorization".to_owned()] };
+    let remove = ours.filter(|name| !credential.names(name)).map(str::to_owned).collect();
     let mut headers: Vec<_> = credential.into_headers().map(|(name, value)| header(&name, value)).collect();
-    headers.extend(identity::headers(record).map(|(name, value)| header(name, value)));
+    headers.extend(identity::headers(permit.record()).map(|(name, value)| header(name, value)));
+    through(Way::Allowed, headers, remove, audit)
+}
+
+/// Lets a request through as it came, but for the headers that only we may set.
+pub fn passed_through(right: &PassThrough, server: &Server) -> CheckResponse {
+    let ours = server.credential_headers.iter().filter(|name| *name != "authorization");
+    let headers = identity::NAMES.map(|name| header(name, String::new())).to_vec();
+    let audit = Audit { server: server.name.as_str(), token: Some(right.token()), record: None };
+    through(Way::PassedThrough, headers, ours.cloned().collect(), &audit)
+}
+
+fn through(
+    way: Way,
+    headers: Vec<HeaderValueOption>,
+    remove: Vec<String>,
+    audit: &Audit<'_>,
+) -> CheckResponse {
     let ok = OkHttpResponse { headers, headers_to_remove: remove, ..OkHttpResponse::default() };
-    response(Code::Ok, HttpResponse::OkResponse(ok), metadata("allow", "allowed", audit))
+    response(Code::Ok, HttpResponse::OkResponse(ok), metadata("allow", way.reason(), audit))
 }
 
 /// Refuses a token: 401, or 403 where another token would do.

@@ -53,5 +53,8 @@ pub(crate) fn server() -> Server {
         resource_metadata: "https://mcp.example.com/.well-known/oauth-protected-resource/demo".to_owned(),
         scopes: vec!["openid".to_owned(), "tools".to_owned()],
         required_scopes: vec!["tools".to_owned()],
+        credential_revision: 0,
+        passthrough: Vec::new(),
+        credential_headers: Vec::new(),
     }
 }

@@ -10,11 +10,13 @@ use portcullis_proto::time::{Clock, Timestamp};
 
 use crate::acting::Registrations;
 use crate::config::{Config, Server};
+use crate::credential::recipe::Recipes;
 use crate::instances::Instances;
 use crate::issuer::Issuers;
 use crate::keys::{FormKey, MasterKeys};
 use crate::metrics::{Metrics, ScopeLabel};
 use crate::provider::{Http, Provider};
+use crate::signing::Signer;
 use crate::store::{Store, StoreError};
 use crate::upstream::Upstreams;
 
@@ -34,6 +36,10 @@ pub struct App {
     pub keys: MasterKeys,
     /// What our pages' forms are signed with.
     pub form_key: FormKey,
+    /// What signs assertions, where some server gets them.
+    pub signer: Option<Signer>,
+    /// By what credentials are made at the moment.
+    pub recipes: Recipes,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -60,6 +66,8 @@ pub struct Parts {
     pub http: Http,
     /// What data keys are sealed under.
     pub keys: MasterKeys,
+    /// What signs assertions: there, if any server gets them.
+    pub signer: Option<Signer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -75,6 +83,8 @@ impl App {
         Arc::new(Self {
             issuers: Issuers::new(&parts.config),
             form_key: parts.keys.form_key(),
+            recipes: Recipes::new(&parts.config, parts.keys.revision_key()),
+            signer: parts.signer,
             upstreams: Upstreams::new(parts.providers.keys(), &parts.clock, &parts.random, &metrics),
             config: parts.config,
             store: parts.store,

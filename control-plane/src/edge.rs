@@ -33,6 +33,7 @@ fn edge(config: &Config) -> Result<Edge, HostPortError> {
             name: name.to_string(),
             path: server.url.path().to_owned(),
             upstream: server.upstream.clone(),
+            credential_headers: server.credential_headers().map(str::to_owned).collect(),
         };
         match virtual_hosts.iter_mut().find(|host| host.origin == origin) {
             Some(host) => host.servers.push(server),

@@ -21,6 +21,8 @@ pub struct Issuer {
     pub callback: Url,
     /// Whether it is reached by https.
     pub secure: bool,
+    /// Whether some of its MCP servers get assertions, so that it has a key set.
+    pub asserts: bool,
 }
 
 /// All of them.
@@ -66,6 +68,7 @@ impl Issuers {
             let identifier = server.issuer();
             if let Some(issuer) = all.iter_mut().find(|issuer| issuer.identifier == identifier) {
                 issuer.resources.push(resource);
+                issuer.asserts |= server.is_told_by_assertion();
                 continue;
             }
             let mut callback = server.url.clone();
@@ -75,6 +78,7 @@ impl Issuers {
                 identifier,
                 resources: vec![resource],
                 secure: callback.scheme() == "https",
+                asserts: server.is_told_by_assertion(),
                 callback,
             });
         }

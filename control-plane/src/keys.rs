@@ -1,4 +1,5 @@
-//! The master key ring: what data keys are sealed under.
+//! The master key ring: what data keys are sealed under. The keys that sign assertions are in [`crate::signing`], in a
+//! file beside it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -28,6 +29,9 @@ pub struct MasterKeys {
 /// What signs the forms of our pages.
 pub struct FormKey(hmac::Key);
 
+/// What numbers the ways of making credentials, so that none of their secrets can be guessed from a number.
+pub struct RevisionKey(hmac::Key);
+
 /// The file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,10 +52,12 @@ pub enum KeysError {
         error: io::Error,
     },
     /// The file's contents.
-    #[error("{path}: not a master key ring: {reason}")]
+    #[error("{path}: not a {what}: {reason}")]
     Malformed {
         /// Which.
         path: PathBuf,
+        /// What it should be.
+        what: &'static str,
         /// What is wrong with it; no key.
         reason: String,
     },
@@ -71,12 +77,15 @@ impl MasterKeys {
         let io_error = |error| KeysError::Io { path: path.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io_error)?;
         match fs::read(&path) {
-            Ok(bytes) => Self::parse(&Zeroizing::new(bytes))
-                .map_err(|reason| KeysError::Malformed { path: path.clone(), reason }),
+            Ok(bytes) => Self::parse(&Zeroizing::new(bytes)).map_err(|reason| KeysError::Malformed {
+                path: path.clone(),
+                what: "master key ring",
+                reason,
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let id = random::base62(random, 8);
                 let key = SealingKey::generate(random);
-                write_new(directory, &path, &id, &key).map_err(io_error)?;
+                write_new(directory, &id, &key).map_err(io_error)?;
                 Ok(Self { current: id.clone(), ring: BTreeMap::from([(id, key)]) })
             }
             Err(error) => Err(io_error(error)),
@@ -153,23 +162,33 @@ impl MasterKeys {
         FormKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
     }
 
+    /// The key for numbering the ways of making credentials.
+    pub fn revision_key(&self) -> RevisionKey {
+        let key = SealingKey::derive(self.current_key().expose(), b"portcullis credential revision key v1");
+        RevisionKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    }
+
     #[expect(clippy::expect_used, reason = "both constructors put it there")]
     fn current_key(&self) -> &SealingKey {
         self.ring.get(&self.current).expect("the current key is in the ring")
     }
 }
 
-fn write_new(directory: &Path, path: &Path, id: &str, key: &SealingKey) -> io::Result<()> {
+fn write_new(directory: &Path, id: &str, key: &SealingKey) -> io::Result<()> {
     let text = Zeroizing::new(BASE64_STANDARD.encode(key.expose()));
     let file = RingFile { current: id.to_owned(), keys: BTreeMap::from([(id.to_owned(), text)]) };
-    let json = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
-    // Under another name first: a crash leaves no half a ring, and nothing is ever written over.
-    let temporary = directory.join(format!("{FILE}.new"));
+    write_file(directory, FILE, &Zeroizing::new(serde_json::to_vec_pretty(&file)?))
+}
+
+/// Puts a file of secrets in its place, durably.
+pub(crate) fn write_file(directory: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
+    // Under another name first: a crash leaves the old file or the new one, and no half of either.
+    let temporary = directory.join(format!("{name}.new"));
     let mut output =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    output.write_all(&json)?;
+    output.write_all(contents)?;
     output.sync_all()?;
-    fs::rename(&temporary, path)?;
+    fs::rename(&temporary, directory.join(name))?;
     fs::File::open(directory)?.sync_all()
 }
 
@@ -191,6 +210,23 @@ impl FormKey {
     /// The cookie has no NUL, so no two pairs give the same message.
     fn message(cookie: &str, contents: &str) -> Vec<u8> {
         [cookie.as_bytes(), contents.as_bytes()].join(&0)
+    }
+}
+
+// === impl RevisionKey ===
+
+impl RevisionKey {
+    /// The number of a way that has these parts. None of them may be left out or cut short: each is preceded by its
+    /// length, so no two ways give the same message.
+    pub fn number(&self, parts: &[&[u8]]) -> u64 {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&context.sign().as_ref()[..8]);
+        u64::from_be_bytes(first)
     }
 }
 

@@ -16,7 +16,8 @@
 //! # What authz is told
 //!
 //! [`grpc::replica`] answers for single tokens, and [`grpc::watch`] streams the revocation log to every
-//! authz instance; [`instances`] knows how far each has come. [`grpc::admin`] is for operators.
+//! authz instance; [`instances`] knows how far each has come. [`grpc::admin`] is for operators. What the MCP server is
+//! to get is made in [`credential`] when authz asks, and signed, where it is an assertion, by [`signing`].
 
 pub mod acting;
 pub mod app;
@@ -33,6 +34,7 @@ pub mod metrics;
 pub mod oauth;
 pub mod provider;
 pub mod run;
+pub mod signing;
 pub mod start;
 pub mod store;
 pub mod upkeep;

@@ -36,6 +36,9 @@ pub struct Metrics {
     pub provider_paused: Family<ProviderLabel, Gauge>,
     /// Clients that were to be registered at a provider, by what became of it: `done`, `full`, `failed`.
     pub provider_registrations: Family<OutcomeLabel, Counter>,
+    /// Files of static credentials, by server and by what was found: `changed`, or `failed`, which leaves the last good
+    /// credential in use.
+    pub static_credentials: Family<ServerLabels, Counter>,
     /// Authz instances with an open Watch stream.
     pub instances: Gauge,
     /// Log entries that the slowest of them has not applied.
@@ -65,6 +68,15 @@ pub struct ProviderLabel {
     pub provider: String,
 }
 
+/// What was found at an MCP server's file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServerLabels {
+    /// The server's name in the configuration.
+    pub server: String,
+    /// In a word.
+    pub outcome: &'static str,
+}
+
 /// What was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ScopeLabel {
@@ -91,6 +103,7 @@ impl Default for Metrics {
             provider_refreshes: Family::default(),
             provider_paused: Family::default(),
             provider_registrations: Family::default(),
+            static_credentials: Family::default(),
             instances: Gauge::default(),
             instance_lag: Gauge::default(),
         };
@@ -142,6 +155,11 @@ impl Metrics {
             "provider_registrations",
             "Clients that were to be registered at a provider, by what became of it",
             self.provider_registrations.clone(),
+        );
+        registry.register(
+            "static_credentials",
+            "Looks at files of static credentials that found a change, or nothing of use",
+            self.static_credentials.clone(),
         );
         registry.register("instances", "Authz instances with an open Watch stream", self.instances.clone());
         registry.register(

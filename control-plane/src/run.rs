@@ -22,6 +22,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::app::App;
 use crate::config::Listen;
+use crate::credential::files;
 use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
 use crate::http::{ops, router};
@@ -84,6 +85,10 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
                 Ok(())
             },
             async { upkeep::run(&app, &shutdown).await.map_err(io::Error::other) },
+            async {
+                files::follow(&app, &shutdown).await;
+                Ok(())
+            },
         )
     };
     let out_of_time = async {

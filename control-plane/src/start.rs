@@ -10,9 +10,10 @@ use portcullis_proto::token::{Access, Token};
 use thiserror::Error;
 
 use crate::app::{App, Parts};
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, Server, StoreConfig};
 use crate::keys::{KeysError, MasterKeys};
 use crate::provider::Http;
+use crate::signing::Signer;
 use crate::store::sled::{OpenError, SledStore};
 use crate::store::{Store, StoreError};
 
@@ -74,7 +75,15 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartErro
     let connect = |settings: &crate::provider::Settings| settings.connect(http.clone());
     let providers =
         config.providers.iter().map(|(name, settings)| (name.clone(), connect(settings))).collect();
-    Ok(App::new(Parts { config, store, providers, http, keys, clock, random }))
+    let signer = open_signer(&config, clock.as_ref())?;
+    Ok(App::new(Parts { config, store, providers, http, keys, signer, clock, random }))
+}
+
+/// What signs assertions, where some server gets them.
+pub fn open_signer(config: &Config, clock: &dyn Clock) -> Result<Option<Signer>, KeysError> {
+    let needed = config.servers.values().any(Server::is_told_by_assertion);
+    let open = || Signer::open(&config.keys, config.rotate_signing, clock.believed());
+    needed.then(open).transpose()
 }
 
 /// A clock may have been set back by a little.

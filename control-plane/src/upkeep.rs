@@ -1,4 +1,4 @@
-//! Removes what has expired, so that disk use follows what is alive.
+//! Removes what has expired, so that disk use follows what is alive; and turns the signing keys over.
 
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreErr
             () = shutdown.cancelled() => return Ok(()),
             _ = every.tick() => {}
         }
-        match app.store.sweep(believed(&mut belief, app.now()), BATCH).await {
+        let now = believed(&mut belief, app.now());
+        turn_keys(app, now);
+        match app.store.sweep(now, BATCH).await {
             Ok(0) => {}
             Ok(rows) => {
                 tracing::debug!(rows, "swept");
@@ -39,6 +41,18 @@ pub async fn run(app: &App, shutdown: &CancellationToken) -> Result<(), StoreErr
             Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => tracing::error!(%error, "sweeping failed"),
         }
+    }
+}
+
+/// By the time that is believed: a key that is forgotten does not come back when a clock is put right.
+fn turn_keys(app: &App, now: Timestamp) {
+    match app.signer.as_ref().map(|signer| signer.turn(now, Instant::now().into_std())).transpose() {
+        Ok(turn) => {
+            if let Some(turn) = turn.flatten() {
+                tracing::info!(?turn, "signing keys turned");
+            }
+        }
+        Err(error) => tracing::error!(%error, "the signing keys cannot be written: they stay as they are"),
     }
 }
 

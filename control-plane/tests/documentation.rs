@@ -25,7 +25,7 @@ providers:
   five: { kind: entra, unknown-key: 1, client_certificate: { unknown-key: 1 } }
   six: { kind: workos, unknown-key: 1 }
 servers:
-  demo: { unknown-key: 1 }
+  demo: { unknown-key: 1, credential: { static: { unknown-key: 1 } }, assertion: { unknown-key: 1 } }
   tokens: { credential: { user_token: { unknown-key: 1 } } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }

@@ -35,6 +35,7 @@ pub(crate) fn edge(edge: &Edge) -> Result<(), RenderError> {
             }
             path(server)?;
             upstream(server)?;
+            credential_headers(server)?;
         }
     }
     Ok(())
@@ -99,6 +100,15 @@ fn upstream(server: &Server) -> Result<(), RenderError> {
         return Ok(());
     }
     Err(RenderError::Upstream { server: server.name.clone(), upstream: Box::new(url.clone()) })
+}
+
+/// Names that stand for themselves in a regular expression.
+fn credential_headers(server: &Server) -> Result<(), RenderError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let bad = server.credential_headers.iter().find(|name| name.is_empty() || !name.bytes().all(plain));
+    bad.map_or(Ok(()), |header| {
+        Err(RenderError::CredentialHeader { server: server.name.clone(), header: header.clone() })
+    })
 }
 
 #[cfg(test)]

@@ -61,4 +61,6 @@ pub struct Server {
     pub path: String,
     /// Where requests to that path, and below it, go; http or https, without user information, query or fragment.
     pub upstream: Url,
+    /// Header fields that authz may set there, beside Authorization and `x-portcullis-*`: names in lower case.
+    pub credential_headers: Vec<String>,
 }

@@ -56,6 +56,14 @@ pub enum RenderError {
         /// Its upstream.
         upstream: Box<Url>,
     },
+    /// Not a header field's name, or not in lower case.
+    #[error("server {server}: credential header {header:?} must be lower-case letters, digits and hyphens")]
+    CredentialHeader {
+        /// The server's name.
+        server: String,
+        /// The header.
+        header: String,
+    },
     /// Zero is no limit, or no service.
     #[error("limit {0} must not be zero")]
     Limit(&'static str),

@@ -10,7 +10,8 @@
 //!   authority), and a gate (RBAC) behind `ext_authz` wants the dynamic metadata `decision: allow` and no `pcl_at_`
 //!   token left in `Authorization`.
 //! - **No answer is no verdict.** What authz cannot answer within a second is 503 with `Retry-After`, and so is what
-//!   the gate holds back. 401 and 403 come from authz only; an MCP server's own 401 becomes 502.
+//!   the gate holds back. 401 and 403 come from authz only; an MCP server's own 401 becomes 502, unless the client has brought a
+//!   token of that server's own, which authz has passed through.
 //! - **Names come from the configuration.** Authz learns which server is meant from `context_extensions`
 //!   (`server: <name>`), the control plane which issuer from the header `x-portcullis-origin`. A client that sends
 //!   `x-portcullis-*`, `x-envoy-*` or `x-forwarded-*` itself has them removed before anything reads them.

@@ -5,6 +5,7 @@
 mod host;
 mod server;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -27,6 +28,8 @@ pub(crate) struct View {
     allowed_origins: Vec<Quoted>,
     trusted_ca: Quoted,
     plain_path: Quoted,
+    /// A regular expression: the header fields that authz may write.
+    authz_writes: Quoted,
     virtual_hosts: Vec<HostView>,
     limits: LimitsView,
 }
@@ -79,6 +82,7 @@ impl View {
             allowed_origins: edge.allowed_origins.iter().map(Quoted::new).collect(),
             trusted_ca: utf8(&edge.trusted_ca)?,
             plain_path: Quoted::new(PLAIN_PATH),
+            authz_writes: authz_writes(edge),
             virtual_hosts: hosts.collect::<Result<_, _>>()?,
             limits: LimitsView {
                 body_bytes: edge.limits.body_bytes,
@@ -86,6 +90,16 @@ impl View {
             },
         })
     }
+}
+
+/// `Authorization`, the identity headers, and what carries a credential at some server.
+fn authz_writes(edge: &Edge) -> Quoted {
+    let servers = edge.virtual_hosts.iter().flat_map(|host| &host.servers);
+    let names = servers.flat_map(|server| &server.credential_headers).map(String::as_str);
+    let common = |name: &&str| *name == "authorization" || name.starts_with("x-portcullis-");
+    let own: BTreeSet<_> = names.filter(|name| !common(name)).collect();
+    let all: Vec<_> = ["authorization", "x-portcullis-[a-z0-9-]+"].into_iter().chain(own).collect();
+    Quoted::new(format!("^({})$", all.join("|")))
 }
 
 fn utf8(path: &Path) -> Result<Quoted, RenderError> {

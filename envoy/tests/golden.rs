@@ -13,6 +13,7 @@ fn sample() -> Edge {
         name: name.to_owned(),
         path: path.to_owned(),
         upstream: upstream.parse().unwrap(),
+        credential_headers: if name == "lab" { vec!["x-api-key".to_owned()] } else { Vec::new() },
     };
     let origin = |url: &str| url.parse::<Url>().unwrap().origin();
     Edge {

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn every_scope_survives_the_wire() {
         let scopes = [
-            Scope::Token(TokenId::new([3; 32])),
+            Scope::Token(TokenId::of("t")),
             Scope::Grant(GrantId::new("g")),
             Scope::Client(ClientId::new("c")),
             Scope::Subject(ProviderName::new("p"), Subject::new("s")),

@@ -35,7 +35,7 @@ const MAX_FLIGHTS: usize = 1024;
 const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 /// Unknown tokens that are remembered, at most.
 const MAX_UNKNOWN: u64 = 100_000;
-/// Time between two attempts in the background for one token, at least.
+/// Time between two attempts for one token whose credential can still be used, at least.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Tokens for which that is remembered, at most.
 const MAX_RENEWALS: u64 = 100_000;
@@ -48,8 +48,11 @@ pub struct Resolver {
     metrics: Arc<Metrics>,
     flights: Mutex<HashMap<Question, watch::Receiver<Option<Answer>>>>,
     unknown: Cache<Question, ()>,
-    renewals: Cache<TokenId, ()>,
+    renewals: Cache<Renewal, ()>,
 }
+
+/// Which token's credential, and how it was to be made then: a new way is asked for at once.
+type Renewal = (TokenId, u64);
 
 /// Which token, asked about in which generation.
 type Question = (TokenId, Generation);
@@ -95,11 +98,45 @@ impl Resolver {
     }
 
     /// Has the record of a token renewed, and does not wait for it.
-    pub fn renew_soon(self: &Arc<Self>, id: TokenId, outdated: &Arc<Known>) {
-        if !self.renewals.contains_key(&id) {
-            self.renewals.insert(id, ());
+    pub fn renew_soon(self: &Arc<Self>, id: TokenId, outdated: &Arc<Known>, revision: u64) {
+        if self.attempt((id, revision)) {
             drop(self.fly(id, Some(outdated)));
         }
+    }
+
+    /// The record of a token whose credential was made in another way than `revision` says. `None` where that has been
+    /// asked for a moment ago, and the answer was of no use.
+    pub async fn update(
+        self: &Arc<Self>,
+        id: TokenId,
+        outdated: &Arc<Known>,
+        revision: u64,
+    ) -> Option<Answer> {
+        let flight = if self.attempt((id, revision)) {
+            self.fly(id, Some(outdated))
+        } else {
+            self.join(id, outdated)?
+        };
+        Some(flight.wait().await)
+    }
+
+    /// Whether an attempt may be made now; then it counts as made.
+    fn attempt(&self, renewal: Renewal) -> bool {
+        if self.renewals.contains_key(&renewal) {
+            return false;
+        }
+        self.renewals.insert(renewal, ());
+        true
+    }
+
+    /// The flight for a token that somebody has begun, or what it has brought.
+    fn join(&self, id: TokenId, outdated: &Arc<Known>) -> Option<Flight> {
+        let question = (id, self.replica.generation());
+        if let Some(flight) = self.flights().get(&question) {
+            return Some(Flight::UnderWay(flight.clone()));
+        }
+        let known = self.replica.hot(id, question.1)?;
+        (!Arc::ptr_eq(outdated, &known)).then_some(Flight::Landed(Ok(known)))
     }
 
     /// Joins the flight for a token, or begins one. Does not where another has just ended: the answer is

@@ -134,3 +134,20 @@ fn the_server_comes_from_the_route_and_nowhere_else() {
     request.attributes.as_mut().unwrap().context_extensions.clear();
     assert_eq!(Incoming::read(&request).server, "");
 }
+
+#[test]
+fn t24_a_token_of_another_kind_is_read_from_one_plain_bearer_header_only() {
+    let foreign = |request: &CheckRequest| Incoming::read(request).foreign().is_some();
+    assert!(foreign(&with_header("Bearer ghp_token")));
+    assert!(foreign(&with_raw_headers(&[b"Bearer ghp_token"])));
+    for header in
+        ["bearer ghp_token", "Basic ghp_token", "ghp_token", "Bearer  ghp_token", "Bearer ghp_token "]
+    {
+        assert!(!foreign(&with_header(header)), "{header}");
+    }
+    assert!(!foreign(&with_header("Bearer ghp_token,Bearer ghp_token")));
+    assert!(!foreign(&with_raw_headers(&[b"Bearer ghp_token", b"Bearer ghp_token"])));
+    assert!(!foreign(&with_raw_headers(&[b"Bearer ghp_\xff"])));
+    assert!(!foreign(&with_header(format!("Bearer {}", token().expose()))));
+    assert!(!foreign(&CheckRequest::default()));
+}

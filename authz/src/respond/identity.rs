@@ -4,20 +4,31 @@ use std::fmt::Write;
 
 use portcullis_proto::record::TokenRecord;
 
+/// All of them.
+pub(super) const NAMES: [&str; 7] = [
+    "x-portcullis-subject",
+    "x-portcullis-email",
+    "x-portcullis-client",
+    "x-portcullis-server",
+    "x-portcullis-provider",
+    "x-portcullis-scopes",
+    "x-portcullis-grant",
+];
+
 /// All of them, each with a value, which is empty where nothing is known: one that is left out could be the
 /// client's own.
 pub(super) fn headers(record: &TokenRecord) -> impl Iterator<Item = (&'static str, String)> {
     let scopes: Vec<_> = record.scopes.iter().map(|scope| encoded(scope)).collect();
-    [
-        ("x-portcullis-subject", encoded(record.subject.as_str())),
-        ("x-portcullis-email", encoded(record.email.as_deref().unwrap_or_default())),
-        ("x-portcullis-client", encoded(record.client.as_str())),
-        ("x-portcullis-server", encoded(record.server.as_str())),
-        ("x-portcullis-provider", encoded(record.provider.as_str())),
-        ("x-portcullis-scopes", scopes.join(" ")),
-        ("x-portcullis-grant", encoded(record.grant.as_str())),
-    ]
-    .into_iter()
+    let values = [
+        encoded(record.subject.as_str()),
+        encoded(record.email.as_deref().unwrap_or_default()),
+        encoded(record.client.as_str()),
+        encoded(record.server.as_str()),
+        encoded(record.provider.as_str()),
+        scopes.join(" "),
+        encoded(record.grant.as_str()),
+    ];
+    NAMES.into_iter().zip(values)
 }
 
 /// A text as a header's value: every byte outside visible ASCII, and `%`, as `%XX`. No two texts give the

@@ -4,6 +4,7 @@ use portcullis_proto::token::{Access, Token};
 
 use super::*;
 use crate::decide::{Denial, decide};
+use crate::passthrough::{Foreign, pass_through};
 use crate::replica::tombstones::Tombstones;
 use crate::testing::{record, seal, server};
 
@@ -33,12 +34,21 @@ fn allow(record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
 }
 
 fn allow_with(token: &Token<Access>, record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
+    allow_at(&server(), token, record, headers)
+}
+
+fn allow_at(
+    server: &Server,
+    token: &Token<Access>,
+    record: &TokenRecord,
+    headers: &[(&str, &str)],
+) -> CheckResponse {
     let record = seal(record.clone(), token, headers);
-    let (server, tombstones) = (server(), Tombstones::default());
-    let permit = decide(&server, &record, &tombstones, record.issued_at).unwrap();
+    let tombstones = Tombstones::default();
+    let permit = decide(server, &record, &tombstones, record.issued_at).unwrap();
     let credential = Credential::open(&permit, token.as_presented()).unwrap();
     let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
-    allowed(&permit, credential, &audit)
+    allowed(&permit, server, credential, &audit)
 }
 
 fn deny(denial: Denial) -> CheckResponse {
@@ -193,4 +203,48 @@ fn the_access_log_learns_who_and_which_but_no_secret() {
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(facts, HashMap::from(expected));
+}
+
+/// A server where `x-api-key` and `x-proof` carry credentials, and tokens of its own go through.
+fn with_credential_headers() -> Server {
+    let credential_headers = ["x-api-key", "x-proof"].map(str::to_owned).to_vec();
+    Server { credential_headers, passthrough: vec!["ghp_".to_owned()], ..server() }
+}
+
+#[test]
+fn t25_a_header_that_carries_a_credential_here_is_never_the_clients_own() {
+    let (server, token) = (with_credential_headers(), Token::generate(&SystemRandom));
+    for (credential, removed) in [
+        (&[("x-api-key", "k"), ("x-proof", "p")][..], &["authorization"][..]),
+        (&[("x-api-key", "k")], &["x-proof", "authorization"]),
+        (&[("authorization", "Bearer provider")], &["x-api-key", "x-proof"]),
+        (&[], &["x-api-key", "x-proof", "authorization"]),
+    ] {
+        let ok = ok(allow_at(&server, &token, &record(), credential));
+        assert_eq!(ok.headers_to_remove, removed, "{credential:?}");
+        let set = values(&ok.headers);
+        assert!(removed.iter().all(|name| !set.contains_key(*name)));
+        assert!(credential.iter().all(|(name, value)| set[*name] == *value));
+    }
+}
+
+#[test]
+fn what_is_passed_through_keeps_its_token_and_has_no_identity_and_no_credential_of_ours() {
+    let server = with_credential_headers();
+    let right = pass_through(&server, Foreign::parse("ghp_s3cr3t").unwrap()).unwrap();
+    let response = passed_through(&right, &server);
+    assert_eq!(status(&response), 0);
+    assert!(!format!("{response:?}").contains("s3cr3t"));
+    let facts = facts(&response);
+    assert_eq!((facts["decision"].as_str(), facts["reason"].as_str()), ("allow", "passthrough"));
+    assert_eq!((facts["server"].as_str(), facts["subject"].as_str()), ("demo", ""));
+    assert_eq!(facts["token_id"], TokenId::of("ghp_s3cr3t").short());
+    let ok = ok(response);
+    assert_eq!(ok.headers_to_remove, ["x-api-key", "x-proof"]);
+    let set = values(&ok.headers);
+    assert_eq!(set.len(), identity::NAMES.len());
+    for name in identity::NAMES {
+        assert_eq!(set[name], "", "{name}");
+    }
+    assert!(ok.headers.iter().all(|option| option.keep_empty_value));
 }

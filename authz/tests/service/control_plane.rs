@@ -185,15 +185,21 @@ impl WatchStream {
 
     /// Two servers: `demo` and `other`.
     pub(crate) async fn catalog(&self) {
+        self.catalog_with(|_| {}).await;
+    }
+
+    /// The same, with something else about `demo`.
+    pub(crate) async fn catalog_with(&self, change: impl FnOnce(&mut v1::CatalogServer)) {
         let server = |name: &str| v1::CatalogServer {
             name: name.to_owned(),
             resource: format!("https://mcp.example.com/{name}"),
             resource_metadata: format!("https://mcp.example.com/.well-known/oauth-protected-resource/{name}"),
             scopes: vec!["openid".to_owned(), "tools".to_owned()],
             required_scopes: vec!["tools".to_owned()],
-            credential_revision: 0,
+            ..v1::CatalogServer::default()
         };
-        let servers = vec![server("demo"), server("other")];
+        let mut servers = vec![server("demo"), server("other")];
+        change(&mut servers[0]);
         self.send(Message::Catalog(v1::Catalog { servers })).await;
     }
 

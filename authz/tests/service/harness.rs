@@ -20,17 +20,11 @@ use portcullis_authz::replica::resolve::Resolver;
 use portcullis_authz::replica::store::Store;
 use portcullis_authz::replica::sync::Sync;
 use portcullis_authz::{Listeners, RunError, run};
-use portcullis_proto::ids::{
-    ClientId, GrantId, InstanceName, ProviderName, Sequence, ServerName, Subject, TokenId,
-};
+use portcullis_proto::ids::InstanceName;
 use portcullis_proto::random::SystemRandom;
-use portcullis_proto::record::TokenRecord;
-use portcullis_proto::seal::{Field, SealingKey};
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::token::{Access, Token};
-use portcullis_proto::v1;
 use portcullis_proto::v1::replica_client::ReplicaClient;
-use prost::Message;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,6 +36,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::control_plane::{ControlPlane, Log, WatchStream, eventually};
+pub(crate) use crate::tokens::{another, issue, record_with};
 
 /// A running instance.
 pub(crate) struct Service {
@@ -261,41 +256,4 @@ impl From<CheckResponse> for Verdict {
 fn values(headers: Vec<HeaderValueOption>) -> HashMap<String, String> {
     let pairs = headers.into_iter().filter_map(|option| option.header);
     pairs.map(|header| (header.key, header.value)).collect()
-}
-
-/// A token for `demo` that lives for an hour, with a credential that does not expire.
-pub(crate) fn issue() -> (Token<Access>, TokenRecord) {
-    let token = Token::generate(&SystemRandom);
-    let record = record(&token);
-    (token, record)
-}
-
-fn record(token: &Token<Access>) -> TokenRecord {
-    let (random, grant) = (&SystemRandom, GrantId::new("grant"));
-    let header = v1::Header { name: "authorization".to_owned(), value: "Bearer provider".to_owned() };
-    let credential = v1::Credential { headers: vec![header] }.encode_to_vec();
-    let (token_key, data_key) = (SealingKey::of_token(token.as_presented()), SealingKey::generate(random));
-    let now = SystemClock.now();
-    TokenRecord {
-        token: token.id(),
-        client: ClientId::new("client"),
-        provider: ProviderName::new("corp"),
-        subject: Subject::new("subject"),
-        email: Some("user@example.com".to_owned()),
-        server: ServerName::new("demo"),
-        scopes: vec!["openid".to_owned(), "tools".to_owned()],
-        issued_at: now,
-        expires_at: now.after(Duration::from_hours(1)),
-        born: Sequence(0),
-        wrapped_key: token_key.wrap(random, &grant, Field::DataKeyForToken, &data_key),
-        credential: data_key.seal(random, &grant, Field::Credential, &credential),
-        credential_expires_at: None,
-        credential_revision: 0,
-        grant,
-    }
-}
-
-/// Another token's id.
-pub(crate) fn another() -> TokenId {
-    Token::<Access>::generate(&SystemRandom).id()
 }

@@ -6,9 +6,12 @@ mod clock;
 mod control_plane;
 mod harness;
 mod log;
+mod tokens;
 
 mod credentials;
 mod lifecycle;
+mod outdated;
+mod passthrough;
 mod request_path;
 mod resolve;
 mod sync;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::item::Item;
@@ -45,7 +45,7 @@ fn config(mut root: Section<'_>) -> Result<Config, Reported> {
     let base = root.context.base;
     let listen = root.section("listen").and_then(listen);
     let store = root.or("store", StoreConfig::Sled { path: base.join("data/control-plane") }, store);
-    let keys = root.section("keys").and_then(|mut keys| keys.or("path", base.join("data/keys"), Item::path));
+    let keys = root.section("keys").and_then(|section| keys(section, base));
 
     let edge = root.section("edge");
     let tls = edge.as_ref().ok().map(|edge| edge.has("tls"));
@@ -56,10 +56,12 @@ fn config(mut root: Section<'_>) -> Result<Config, Reported> {
 
     let lifetimes = root.section("lifetimes").and_then(lifetimes);
     let limits = root.section("limits").and_then(limits);
+    let (keys, rotate_signing) = keys?;
     Ok(Config {
         listen: listen?,
         store: store?,
-        keys: keys?,
+        keys,
+        rotate_signing,
         edge: edge?,
         providers: providers.and_then(providers::complete)?,
         servers: servers?,
@@ -96,6 +98,14 @@ fn store(item: Item<'_>) -> Result<StoreConfig, Reported> {
             .notes
             .add(&place, "must name one store, such as `sled: { path: data/control-plane }`")),
     }
+}
+
+/// `path` and `rotate_signing`.
+fn keys(mut section: Section<'_>, base: &Path) -> Result<(PathBuf, Duration), Reported> {
+    let path = section.or("path", base.join("data/keys"), Item::path);
+    let rotate_signing =
+        section.or("rotate_signing", 30 * DAY, |item| item.duration(Duration::from_hours(1), 365 * DAY));
+    Ok((path?, rotate_signing?))
 }
 
 fn lifetimes(mut section: Section<'_>) -> Result<Lifetimes, Reported> {

@@ -28,6 +28,7 @@ mod values;
 pub use self::credential::{CredentialHeader, CredentialMode, StaticCredential, UserToken};
 pub use self::load::{load, parse};
 pub use self::problems::{Problem, Problems};
+pub use self::secret::static_secret;
 pub use self::section::Environment;
 
 /// The whole file.
@@ -37,8 +38,10 @@ pub struct Config {
     pub listen: Listen,
     /// Where it keeps everything.
     pub store: StoreConfig,
-    /// Directory of the master key ring; created on first start, mode 0700, files 0600.
+    /// Directory of the master key ring and the signing keys; created on first start, mode 0700, files 0600.
     pub keys: PathBuf,
+    /// How long a key signs assertions before the next one does: 30 days.
+    pub rotate_signing: Duration,
     /// What the Envoy configuration is rendered from.
     pub edge: Edge,
     /// Where users log in.
@@ -110,6 +113,10 @@ pub struct Server {
     pub provider: ProviderName,
     /// What the MCP server gets in the proxy token's place.
     pub credential: CredentialMode,
+    /// The header field, in lower case, in which it gets a signed statement about the caller besides.
+    pub assertion: Option<String>,
+    /// What tokens of its own begin with, if requests with one go through unchanged.
+    pub passthrough: Vec<String>,
     /// What clients may ask for, and get when they ask for nothing. The provider's where the server names none.
     pub scopes: Vec<String>,
     /// What every request must have; part of `scopes`.
@@ -157,6 +164,17 @@ impl Server {
     /// The origin of the server's URL.
     pub fn origin(&self) -> Origin {
         self.url.origin()
+    }
+
+    /// Whether it gets signed statements of ours.
+    pub fn is_told_by_assertion(&self) -> bool {
+        self.assertion.is_some() || matches!(self.credential, CredentialMode::Assertion)
+    }
+
+    /// Header fields that carry a credential here, beside Authorization: no client may set them. In lower case.
+    pub fn credential_headers(&self) -> impl Iterator<Item = &str> {
+        let all = self.credential.header().into_iter().chain(self.assertion.as_deref());
+        all.filter(|name| *name != "authorization")
     }
 
     /// Where its protected-resource metadata is (RFC 9728 section 3.1).

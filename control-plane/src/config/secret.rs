@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use super::item::Item;
 use super::node::Value;
 use super::problems::Reported;
+use super::values;
 
 /// A client secret is some dozens of bytes; a file beyond this is the wrong file.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -60,7 +61,7 @@ pub(super) fn file(item: Item<'_>) -> Result<String, Reported> {
     from_file(&item.path()?).map_err(|wrong| context.notes.add(&place, wrong))
 }
 
-pub(crate) fn from_file(path: &Path) -> Result<String, String> {
+fn from_file(path: &Path) -> Result<String, String> {
     let mut secret = String::new();
     let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES + 1));
     match file.and_then(|mut file| file.read_to_string(&mut secret)) {
@@ -69,6 +70,17 @@ pub(crate) fn from_file(path: &Path) -> Result<String, String> {
             Err(format!("{} is too large to be a secret", path.display()))
         }
         Ok(_) => Ok(secret.trim_end_matches(['\r', '\n']).to_owned()),
+    }
+}
+
+/// The secret of a static credential as its file has it now.
+pub fn static_secret(path: &Path) -> Result<SecretString, String> {
+    match from_file(path)? {
+        secret if secret.is_empty() => Err(format!("{} is empty", path.display())),
+        secret if !values::is_header_value(&secret) => {
+            Err(format!("{} has characters that no header field can have", path.display()))
+        }
+        secret => Ok(secret.into()),
     }
 }
 

@@ -61,6 +61,8 @@ fn server(
     let upstream = section.required("upstream", |item| item.parse(values::upstream));
     let provider = section.required("provider", |item| item.parse(|name| provider(name, rest.providers)));
     let credential = section.or("credential", CredentialMode::ProviderToken, credential::read);
+    let assertion = section.optional("assertion", assertion);
+    let passthrough = section.or("passthrough", Vec::new(), passthrough);
     let scopes = section.optional("scopes", Item::scopes);
     let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
 
@@ -77,7 +79,31 @@ fn server(
     if let Some(scope) = required_scopes.iter().find(|scope| !scopes.contains(scope)) {
         return Err(section.wrong(format!("`required_scopes` has `{scope}`, which is not one of its scopes")));
     }
-    Ok(Server { url: url?, upstream: upstream?, provider, credential: credential?, scopes, required_scopes })
+    let (credential, assertion) = (credential?, assertion?);
+    if let Some(name) = assertion.as_deref().filter(|name| credential.header() == Some(name)) {
+        return Err(section.wrong(format!("`credential` and `assertion` are both sent in `{name}`")));
+    }
+    let (url, upstream, passthrough) = (url?, upstream?, passthrough?);
+    Ok(Server { url, upstream, provider, credential, assertion, passthrough, scopes, required_scopes })
+}
+
+/// `assertion`: the header field that it is sent in.
+fn assertion(item: Item<'_>) -> Result<String, Reported> {
+    let mut section = item.section()?;
+    section.or("header", values::ASSERTION_HEADER.to_owned(), |item| item.parse(values::assertion_header))
+}
+
+/// `passthrough`: prefixes, each once.
+fn passthrough(item: Item<'_>) -> Result<Vec<String>, Reported> {
+    let (context, place) = (item.context, item.place.clone());
+    let prefixes = item.list(|prefix| prefix.parse(values::token_prefix))?;
+    if prefixes.is_empty() {
+        return Err(context.notes.add(&place, "must have at least one prefix, or be left out"));
+    }
+    match prefixes.iter().enumerate().find(|(i, prefix)| prefixes[..*i].contains(prefix)) {
+        Some((_, prefix)) => Err(context.notes.add(&place, format!("has `{prefix}` twice"))),
+        None => Ok(prefixes),
+    }
 }
 
 fn resource(text: &str, tls: Option<bool>) -> Result<Url, String> {

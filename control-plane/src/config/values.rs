@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use portcullis_proto::token;
 use url::{Host, Url};
 
 use crate::provider::is_domain;
@@ -85,6 +86,29 @@ pub(super) fn credential_header(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
+/// The header field of an assertion that comes beside another credential, unless it is told otherwise.
+pub(super) const ASSERTION_HEADER: &str = "x-portcullis-assertion";
+
+/// A header field for an assertion, in lower case.
+pub(super) fn assertion_header(text: &str) -> Result<String, String> {
+    if text.eq_ignore_ascii_case(ASSERTION_HEADER) {
+        return Ok(ASSERTION_HEADER.to_owned());
+    }
+    credential_header(text)
+}
+
+/// What a kind of token begins with that is none of ours: the beginning of a bearer token (RFC 6750 section 2.1).
+pub(super) fn token_prefix(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    if !(3..=64).contains(&text.len()) || !text.bytes().all(plain) {
+        return Err("must be 3 to 64 characters of a bearer token: letters, digits and `-._~+/`".to_owned());
+    }
+    if token::PREFIX.starts_with(text) || text.starts_with(token::PREFIX) {
+        return Err(format!("`{}` begins the tokens of Portcullis itself", token::PREFIX));
+    }
+    Ok(text.to_owned())
+}
+
 /// An authentication scheme (RFC 9110 section 11.1).
 pub(super) fn scheme(text: &str) -> Result<String, String> {
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -95,7 +119,7 @@ pub(super) fn scheme(text: &str) -> Result<String, String> {
 }
 
 /// Whether a header field can have this value (RFC 9110 section 5.5), in visible ASCII and inner blanks.
-pub(crate) fn is_header_value(text: &str) -> bool {
+pub(super) fn is_header_value(text: &str) -> bool {
     text.trim() == text && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 

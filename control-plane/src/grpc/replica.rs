@@ -106,11 +106,12 @@ async fn resolve(app: &Arc<App>, id: TokenId) -> Result<Outcome, StoreError> {
         Freshness::Unavailable => return Ok(Outcome::Unavailable(v1::Unavailable {})),
         Freshness::Dead => return Ok(Outcome::Unknown(v1::Unknown {})),
     };
-    Ok(match compose(app, &token, &grant, now).await {
+    // What we date ourselves, authz judges by its own clock, which agrees with ours or decides nothing.
+    Ok(match compose(app, &token, &grant, app.now()).await {
         Ok(credential) => Outcome::Record(grant.record(id, token, credential).into()),
         Err(ComposeError::AuthorizeAgain) => Outcome::Unknown(v1::Unknown {}),
         Err(ComposeError::Store(error)) => return Err(error),
-        Err(error @ (ComposeError::NotConfigured | ComposeError::Open(_))) => {
+        Err(error @ (ComposeError::NotConfigured | ComposeError::Open(_) | ComposeError::Sign(_))) => {
             tracing::error!(grant = %grant.id, server = %grant.server, %error, "no credential");
             Outcome::Unavailable(v1::Unavailable {})
         }

@@ -51,6 +51,7 @@ pub async fn run(
     let applied = acknowledged(claimed, position);
     let membership = app.instances.join(name.clone(), applied, lingers, app.now());
     tracing::info!(instance = %name, from = %position.sequence, "authz instance connected");
+    let mut recipes = app.recipes.subscribe();
     send(queue, Outgoing::Catalog(catalog(app))).await?;
 
     let mut probe = None;
@@ -63,6 +64,10 @@ pub async fn run(
         tokio::select! {
             changed = head.changed() => {
                 changed.map_err(|_| Status::unavailable("the store is closed"))?;
+            }
+            changed = recipes.changed() => {
+                changed.map_err(|_| Status::unavailable("shutting down"))?;
+                send(queue, Outgoing::Catalog(catalog(app))).await?;
             }
             message = incoming.message() => match message?.map(|message| message.message) {
                 Some(Some(Incoming::Applied(applied))) if applied.sequence <= position.sequence.0 => {
@@ -142,7 +147,9 @@ fn catalog(app: &App) -> v1::Catalog {
         resource_metadata: server.resource_metadata(),
         scopes: server.scopes.clone(),
         required_scopes: server.required_scopes.clone(),
-        credential_revision: 0,
+        credential_revision: app.recipes.of(name).map_or(0, |recipe| recipe.revision),
+        passthrough: server.passthrough.clone(),
+        credential_headers: server.credential_headers().map(str::to_owned).collect(),
     });
     v1::Catalog { servers: servers.collect() }
 }

@@ -3,13 +3,16 @@
 //!
 //! All that these say comes from the configuration; nothing of the request is in them.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::extract::AtIssuer;
+use crate::app::App;
 use crate::issuer::Issuer;
 use crate::oauth::resource::Resource;
 
@@ -70,9 +73,12 @@ pub async fn appended(AtIssuer(issuer): AtIssuer, uri: Uri) -> Response {
     }
 }
 
-/// `GET /.well-known/jwks.json`: we sign nothing that clients could verify.
-pub async fn jwks() -> Response {
-    cacheable(json!({ "keys": [] }))
+/// `GET /.well-known/jwks.json` (RFC 7517 section 5): what assertions are verified with, where this issuer makes any.
+pub async fn jwks(AtIssuer(issuer): AtIssuer, State(app): State<Arc<App>>) -> Response {
+    match app.signer.as_ref().filter(|_| issuer.asserts) {
+        Some(signer) => cacheable(signer.key_set()),
+        None => cacheable(json!({ "keys": [] })),
+    }
 }
 
 fn protected_resource(issuer: &Issuer, resource: &Resource) -> Value {
@@ -90,7 +96,7 @@ fn server_metadata(issuer: &Issuer) -> Value {
     let mut scopes: Vec<&str> = issuer.resources.iter().flat_map(|resource| resource.scopes.iter()).collect();
     scopes.sort_unstable();
     scopes.dedup();
-    json!({
+    let mut metadata = json!({
         "issuer": issuer.identifier,
         "authorization_endpoint": issuer.url("/authorize"),
         "token_endpoint": issuer.url("/token"),
@@ -104,13 +110,21 @@ fn server_metadata(issuer: &Issuer) -> Value {
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "authorization_response_iss_parameter_supported": true,
-    })
+    });
+    if issuer.asserts {
+        metadata["jwks_uri"] = jwks_uri(issuer).into();
+    }
+    metadata
+}
+
+fn jwks_uri(issuer: &Issuer) -> String {
+    issuer.url("/.well-known/jwks.json")
 }
 
 /// The same with the members that OpenID Connect Discovery requires. There is no ID token behind it.
 fn openid_metadata(issuer: &Issuer) -> Value {
     let mut metadata = server_metadata(issuer);
-    metadata["jwks_uri"] = issuer.url("/.well-known/jwks.json").into();
+    metadata["jwks_uri"] = jwks_uri(issuer).into();
     metadata["subject_types_supported"] = json!(["public"]);
     metadata["id_token_signing_alg_values_supported"] = json!(["RS256"]);
     metadata

@@ -75,6 +75,7 @@ servers:
             providers: std::collections::BTreeMap::new(),
             http: crate::provider::Http::new().unwrap(),
             keys: MasterKeys::open(home.path(), &SystemRandom).unwrap(),
+            signer: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         });

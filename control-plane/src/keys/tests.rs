@@ -48,3 +48,15 @@ fn t10_a_form_token_is_for_one_browser_and_one_request() {
     assert!(!key.verify("browser", "request", "AAAA"));
     assert!(!key.verify("browser", "request", ""));
 }
+
+#[test]
+fn ways_have_numbers_that_only_the_ring_gives() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let key = |directory: &Path| MasterKeys::open(directory, &SystemRandom).unwrap().revision_key();
+    let number = key(one.path()).number(&[b"static", b"secret"]);
+    assert_eq!(key(one.path()).number(&[b"static", b"secret"]), number);
+    for parts in [[&b"static"[..], b"secre"], [b"statics", b"ecret"], [b"secret", b"static"]] {
+        assert_ne!(key(one.path()).number(&parts), number);
+    }
+    assert_ne!(key(two.path()).number(&[b"static", b"secret"]), number);
+}

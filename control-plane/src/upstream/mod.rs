@@ -46,9 +46,10 @@ pub struct Upstreams {
 /// Where a grant's credential stands.
 #[derive(Debug)]
 pub enum Freshness {
-    /// Good for use; the grant as it is now stored.
+    /// Good for use; the grant as it is now stored. Where the server gets another credential than the provider's, that
+    /// one may have expired.
     Good(Box<Grant>),
-    /// Expired, and cannot be renewed at the moment.
+    /// Expired, needed, and not to be renewed at the moment.
     Unavailable,
     /// Only a new login helps.
     Dead,
@@ -82,6 +83,9 @@ impl Upstreams {
 }
 
 /// The grant with a credential that is good at `now`, refreshed where it is about to expire.
+///
+/// Where the server gets another credential than the provider's, it is refreshed all the same: a provider that ends a
+/// user's session ends the grant. But neither an outage of the provider nor the lack of a refresh token stops anybody.
 pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Freshness, StoreError> {
     freshen_within(PATIENCE, app, grant, now).await
 }
@@ -95,7 +99,9 @@ async fn freshen_within(
     let expires_at = grant.upstream.credential_expires_at;
     let expired = expires_at.is_some_and(|at| at <= now);
     let expires_soon = expires_at.is_some_and(|at| at <= now.after(AHEAD));
-    if !expires_soon || (!expired && grant.upstream.refresh_token.is_none()) {
+    let server = app.config.servers.get(&grant.server);
+    let is_needed = server.is_none_or(|server| server.credential.is_provider_token());
+    if !expires_soon || (grant.upstream.refresh_token.is_none() && !(expired && is_needed)) {
         return Ok(Freshness::Good(Box::new(grant)));
     }
     // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must
@@ -110,7 +116,7 @@ async fn freshen_within(
             Some(grant) => Freshness::Good(Box::new(grant)),
             None => Freshness::Dead,
         },
-        Outcome::Failed if expired => Freshness::Unavailable,
+        Outcome::Failed if expired && is_needed => Freshness::Unavailable,
         Outcome::Failed => Freshness::Good(Box::new(grant)),
         Outcome::Dead => Freshness::Dead,
     })

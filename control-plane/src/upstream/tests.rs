@@ -1,3 +1,4 @@
+mod other_credentials;
 mod outage;
 mod replicas;
 mod user;

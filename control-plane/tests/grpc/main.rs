@@ -11,5 +11,6 @@ mod lifecycle;
 mod plane;
 mod resolve;
 mod revocation;
+mod rotation;
 mod stalled;
 mod watch;

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_control_plane::app::{App, Parts};
+use portcullis_control_plane::config::Config;
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run::{Listeners, run};
+use portcullis_control_plane::start::open_signer;
 use portcullis_control_plane::store::Store;
 use portcullis_control_plane::store::sled::SledStore;
-use portcullis_proto::ids::ClientId;
+use portcullis_proto::ids::{ClientId, ServerName};
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::revocation::{Entry, Position, Scope};
 use portcullis_proto::time::{ManualClock, Timestamp};
@@ -46,8 +48,14 @@ pub(crate) struct Plane {
 
 impl Plane {
     pub(crate) async fn start() -> Self {
+        Self::configured(|_| {}).await
+    }
+
+    /// With something else in its configuration.
+    pub(crate) async fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let config = support::config(home.path());
+        let mut config = support::config(home.path());
+        change(&mut config);
         let keys = MasterKeys::open(&config.keys, &SystemRandom).unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap());
@@ -56,10 +64,11 @@ impl Plane {
         let [http, grpc, ops] =
             [&listeners.http, &listeners.grpc, &listeners.ops].map(|listener| listener.local_addr().unwrap());
         let app = App::new(Parts {
-            config,
             store,
             providers: BTreeMap::new(),
             http: portcullis_control_plane::provider::Http::new().unwrap(),
+            signer: open_signer(&config, clock.as_ref()).unwrap(),
+            config,
             keys,
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
@@ -74,6 +83,11 @@ impl Plane {
         let plane = Self::start().await;
         plane.log_in(Login::default()).await;
         plane
+    }
+
+    /// Which way a server's credentials are made now.
+    pub(crate) fn revision(&self, server: &str) -> u64 {
+        self.app.recipes.of(&ServerName::new(server)).unwrap().revision
     }
 
     /// A connection of its own.

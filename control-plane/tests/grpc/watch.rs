@@ -28,7 +28,9 @@ async fn an_instance_with_nothing_gets_everything() {
             resource_metadata: "http://localhost:10000/.well-known/oauth-protected-resource/docs/mcp".into(),
             scopes: vec!["openid".into(), "email".into()],
             required_scopes: vec!["email".into()],
-            credential_revision: 0,
+            credential_revision: plane.revision("docs"),
+            passthrough: Vec::new(),
+            credential_headers: Vec::new(),
         }
     );
     assert_eq!(catalog.servers.len(), 2);

@@ -4,7 +4,12 @@ use super::*;
 use crate::{Rate, SYSTEM_CA, Tls, VirtualHost};
 
 fn server(name: &str, path: &str, upstream: &str) -> Server {
-    Server { name: name.to_owned(), path: path.to_owned(), upstream: upstream.parse().unwrap() }
+    Server {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        upstream: upstream.parse().unwrap(),
+        credential_headers: Vec::new(),
+    }
 }
 
 fn host(origin: &str, servers: Vec<Server>) -> VirtualHost {
@@ -143,4 +148,31 @@ fn what_looks_like_yaml_stays_text() {
     let yaml = crate::render(&edge).unwrap();
     assert!(yaml.contains(r#"filename: "/a\"\n} ]: &x *y #z" }"#), "{yaml}");
     assert!(yaml.contains(r#"filename: "/b\\" }"#), "{yaml}");
+}
+
+#[test]
+fn a_credential_header_is_a_name_and_no_pattern() {
+    for header in ["", "X-Api-Key", "x-.*", "x api", "x|y", "x_key"] {
+        let set = |edge: &mut Edge| {
+            edge.virtual_hosts[0].servers[0].credential_headers =
+                vec!["x-good".to_owned(), header.to_owned()];
+        };
+        assert!(refusal(set).contains("credential header"), "{header}");
+    }
+}
+
+#[test]
+fn authz_may_write_the_credential_headers_of_all_servers_and_no_others() {
+    let rendered = |headers: &[&str]| {
+        let mut edge = plain();
+        edge.virtual_hosts[0].servers[0].credential_headers =
+            headers.iter().map(|&header| header.to_owned()).collect();
+        let yaml = crate::render(&edge).unwrap();
+        yaml.lines().find(|line| line.contains("allow_expression")).unwrap().trim().to_owned()
+    };
+    assert_eq!(rendered(&[]), r#"allow_expression: { regex: "^(authorization|x-portcullis-[a-z0-9-]+)$" }"#);
+    assert_eq!(
+        rendered(&["x-proof", "x-api-key", "x-proof", "authorization", "x-portcullis-assertion"]),
+        r#"allow_expression: { regex: "^(authorization|x-portcullis-[a-z0-9-]+|x-api-key|x-proof)$" }"#
+    );
 }

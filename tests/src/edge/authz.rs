@@ -27,6 +27,8 @@ pub const UNLUCKY_CREDENTIAL: &str = "Bearer 7Pcl_9Qpcl_x";
 pub const DENIAL: &str = r#"{"error":"from authz"}"#;
 
 const CHALLENGE: &str = "www-authenticate";
+/// What it says to every decision but one.
+const REASON: &str = "as the test asked";
 
 /// What authz answers to the token of that name; to any other, or none, 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub enum Answer {
     OkWithDecisionDeny,
     /// As it should be, with [`UNLUCKY_CREDENTIAL`].
     AllowUnlucky,
+    /// As it should be for a token of the MCP server's own; but it is replaced, since this one is none.
+    PassThrough,
     /// `decision: allow`, with the token left where it is.
     AllowKeepingToken,
     /// `decision: allow`, and a header that authz has no business with.
@@ -73,7 +77,7 @@ struct Service(Seen);
 // === impl Answer ===
 
 impl Answer {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Allow,
         Self::AllowUnlucky,
         Self::Forbid,
@@ -82,6 +86,7 @@ impl Answer {
         Self::OkWithDenial,
         Self::OkWithoutDecision,
         Self::OkWithDecisionDeny,
+        Self::PassThrough,
         Self::AllowKeepingToken,
         Self::AllowWithForeignHeader,
         Self::Error,
@@ -177,6 +182,11 @@ impl Authorization for Service {
             }
             Some(Answer::OkWithoutDecision) => ok(None, &[("authorization", CREDENTIAL)]),
             Some(Answer::OkWithDecisionDeny) => ok(Some("deny"), &[("authorization", CREDENTIAL)]),
+            Some(Answer::PassThrough) => {
+                let mut response = ok(None, &[("authorization", UNLUCKY_CREDENTIAL)]);
+                response.set_dynamic_metadata(Some(metadata("allow", "passthrough")));
+                response
+            }
             Some(Answer::AllowKeepingToken) => ok(Some("allow"), &[]),
             Some(Answer::AllowWithForeignHeader) => {
                 ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-foreign", "1")])
@@ -193,7 +203,9 @@ fn ok(decision: Option<&str>, headers: &[(&str, &str)]) -> CheckResponse {
         http.add_header(*name, *value, None, true);
     }
     let mut response = CheckResponse::with_status(Status::ok(""));
-    response.set_http_response(http).set_dynamic_metadata(decision.map(metadata));
+    response
+        .set_http_response(http)
+        .set_dynamic_metadata(decision.map(|decision| metadata(decision, REASON)));
     response
 }
 
@@ -204,15 +216,15 @@ fn denial(status: HttpStatusCode, header: &str, value: &str) -> CheckResponse {
         .add_header("content-type", "application/json", None, false)
         .set_body(DENIAL);
     let mut response = CheckResponse::with_status(Status::unauthenticated(""));
-    response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny")));
+    response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny", REASON)));
     response
 }
 
 /// What the real authz tells of its decision, for the gate and the access log.
-fn metadata(decision: &str) -> Struct {
+fn metadata(decision: &str, reason: &str) -> Struct {
     let texts = [
         ("decision", decision),
-        ("reason", "as the test asked"),
+        ("reason", reason),
         ("server", "demo"),
         ("subject", "alice"),
         ("client_id", "client-1"),

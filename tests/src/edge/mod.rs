@@ -87,5 +87,10 @@ impl Fixture {
 
 /// An MCP server behind the edge.
 pub fn server(name: &str, path: &str, upstream: &str) -> Server {
-    Server { name: name.to_owned(), path: path.to_owned(), upstream: upstream.parse().unwrap() }
+    Server {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        upstream: upstream.parse().unwrap(),
+        credential_headers: Vec::new(),
+    }
 }

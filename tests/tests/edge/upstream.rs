@@ -20,6 +20,15 @@ async fn t30_an_upstream_401_is_not_our_401() {
 }
 
 #[tokio::test]
+async fn t30_an_upstream_401_to_a_token_of_its_own_is_the_clients_to_hear() {
+    let edge = Fixture::start().await;
+    let request = Request::new("POST", "/demo/mcp").token(Answer::PassThrough);
+    let response = edge.send(&request.header("x-answer", "401")).await;
+    assert_eq!(response.status, 401);
+    assert_eq!(response.header("www-authenticate"), None, "what the upstream says would lead elsewhere");
+}
+
+#[tokio::test]
 async fn an_upstream_sets_no_cookie_no_challenge_and_no_cors() {
     let edge = Fixture::start().await;
     let response = edge.send(&Request::new("GET", "/demo/mcp").token(Answer::Allow)).await;

@@ -37,6 +37,7 @@ impl Plane {
             keys: MasterKeys::open(&config.keys, &SystemRandom).unwrap(),
             store: Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap()),
             config,
+            signer: None,
             providers: BTreeMap::new(),
             http: portcullis_control_plane::provider::Http::new().unwrap(),
             clock: clock.clone(),

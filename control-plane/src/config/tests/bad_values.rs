@@ -246,3 +246,45 @@ fn lifetimes_and_limits() {
         ],
     );
 }
+
+#[test]
+fn assertions_and_tokens_that_pass_through() {
+    let with = |rest: &str| format!("required_scopes: [email]\n    {rest}");
+    let prefix = "p:16: servers.demo.passthrough[0]: must be 3 to 64 characters of a bearer token: letters, digits and \
+                  `-._~+/`";
+    let ours = "p:16: servers.demo.passthrough[0]: `pcl_` begins the tokens of Portcullis itself";
+    let long = format!("passthrough: [{}]", "a".repeat(65));
+    for (to, said) in [
+        ("assertion: {}", "nothing"),
+        ("assertion: { header: X-Portcullis-Assertion }", "nothing"),
+        ("assertion: { header: X-Proof }\n    credential: assertion", "nothing"),
+        (
+            "assertion: { header: Authorization }",
+            "p:11: servers.demo: `credential` and `assertion` are both sent in `authorization`",
+        ),
+        (
+            "assertion: { header: x-portcullis-subject }",
+            "p:16: servers.demo.assertion.header: `x-portcullis-subject` has a meaning of its own: it cannot carry a \
+             credential",
+        ),
+        ("assertion: x-proof", "p:16: servers.demo.assertion: must be a section, not text"),
+        ("passthrough: [ghp_, github_pat_]", "nothing"),
+        ("passthrough: []", "p:16: servers.demo.passthrough: must have at least one prefix, or be left out"),
+        ("passthrough: [ghp_, ghp_]", "p:16: servers.demo.passthrough: has `ghp_` twice"),
+        ("passthrough: [gh]", prefix),
+        ("passthrough: ['a b c']", prefix),
+        ("passthrough: ['a,b']", prefix),
+        ("passthrough: ['g\u{e9}h']", prefix),
+        (&long, prefix),
+        ("passthrough: [pcl]", ours),
+        ("passthrough: [pcl_]", ours),
+        ("passthrough: [pcl_at_]", ours),
+    ] {
+        assert_eq!(changed("required_scopes: [email]", &with(to)), said, "{to}");
+    }
+    for (interval, is_good) in [("30days", true), ("1h", true), ("59m", false), ("366days", false)] {
+        let said = changed("edge:\n", &format!("keys: {{ rotate_signing: {interval} }}\nedge:\n"));
+        let refused = said.starts_with("p:1: keys.rotate_signing: must be between 1h and ");
+        assert!(if is_good { said == "nothing" } else { refused }, "{interval}: {said}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use axum::Router;
@@ -24,6 +25,7 @@ use crate::http::router::router;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::provider::{Http, Provider};
+use crate::start::open_signer;
 use crate::store::Store;
 use crate::store::sled::SledStore;
 
@@ -31,6 +33,8 @@ use crate::store::sled::SledStore;
 pub(crate) const ISSUER: &str = "http://localhost:10000";
 /// Its only MCP server.
 pub(crate) const DEMO: &str = "http://localhost:10000/demo/mcp";
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// See the module.
 pub(crate) struct World {
@@ -54,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) servers: Vec<(&'static str, &'static str)>,
     /// What differs from the configuration's defaults.
     pub(crate) adjust: Arc<dyn Fn(&mut Config) + Send + Sync>,
+    /// How long an access token lives.
+    pub(crate) access_token: Duration,
 }
 
 /// Bytes that look random, and are the same in every run.
@@ -74,12 +80,18 @@ impl World {
 
     /// One server, with other limits or lifetimes.
     pub(crate) fn with(adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
-        Self::of(Setup { servers: vec![("demo", DEMO)], adjust: Arc::new(adjust) })
+        Self::of(Setup { servers: vec![("demo", DEMO)], adjust: Arc::new(adjust), access_token: HOUR })
+    }
+
+    /// One server, whose access tokens live for a day.
+    pub(crate) fn with_long_tokens(adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        let access_token = Duration::from_hours(24);
+        Self::of(Setup { servers: vec![("demo", DEMO)], adjust: Arc::new(adjust), access_token })
     }
 
     /// Other servers.
     pub(crate) fn serving(servers: &[(&'static str, &'static str)]) -> Self {
-        Self::of(Setup { servers: servers.to_vec(), adjust: Arc::new(|_| {}) })
+        Self::of(Setup { servers: servers.to_vec(), adjust: Arc::new(|_| {}), access_token: HOUR })
     }
 
     fn of(setup: Setup) -> Self {
@@ -169,11 +181,14 @@ fn assemble(
     random: &Arc<Repeatable>,
 ) -> Arc<App> {
     let mut config = configuration(&setup.servers, directory);
+    config.keys = directory.join("keys");
+    config.lifetimes.access_token = setup.access_token;
     (setup.adjust)(&mut config);
     let corp: Arc<dyn Provider> = provider.clone();
     App::new(Parts {
         store,
         keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
+        signer: open_signer(&config, clock.as_ref()).unwrap(),
         providers: [(ProviderName::new("corp"), corp)].into(),
         http: Http::new().unwrap(),
         clock: clock.clone(),

@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::super::{Freshness, freshen_within, seal};
 use crate::app::App;
+use crate::config::{Config, CredentialMode};
 use crate::http::tests::harness::World;
 use crate::http::tests::login::public;
 use crate::http::tests::provider::Script;
@@ -33,7 +34,19 @@ impl User {
 
     /// With another answer to the login.
     pub(super) async fn given(change: impl FnOnce(&mut Script)) -> Self {
-        let world = World::with(|config| config.lifetimes.access_token = Duration::from_hours(24));
+        Self::at(|_| {}, change).await
+    }
+
+    /// At a server that gets no credential of the provider's, with another answer to the login.
+    pub(super) async fn without_credential(change: impl FnOnce(&mut Script)) -> Self {
+        let none = |config: &mut Config| {
+            config.servers.values_mut().for_each(|server| server.credential = CredentialMode::None);
+        };
+        Self::at(none, change).await
+    }
+
+    async fn at(adjust: fn(&mut Config), change: impl FnOnce(&mut Script)) -> Self {
+        let world = World::with_long_tokens(adjust);
         world.provider.answers(change);
         let client = world.register(public()).await;
         let access = world.tokens(&client).await.access;

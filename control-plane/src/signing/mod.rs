@@ -1,0 +1,210 @@
+//! The keys that sign assertions: made, put to use, retired and forgotten by themselves.
+//!
+//! [`ring`] has the rules, `file` keeps the ring beside the master keys. A key is durable before anybody sees it.
+
+mod file;
+pub mod ring;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::{Algorithm, Header};
+use portcullis_proto::time::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use thiserror::Error;
+
+use self::ring::{Key, Ring, Turn};
+use crate::keys::KeysError;
+
+/// Signs, and says by which keys that can be verified.
+#[derive(Debug)]
+pub struct Signer {
+    directory: PathBuf,
+    /// How long a key signs.
+    interval: Duration,
+    ring: ArcSwap<Ring>,
+    /// When this process last changed something, by a clock that only counts up.
+    turned: Mutex<Option<Instant>>,
+}
+
+/// Nothing was signed. It has no details that could be told.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the signing key does not sign")]
+pub struct SignError;
+
+// === impl Signer ===
+
+impl Signer {
+    /// Reads the keys from `directory`, or makes the first one where there are none.
+    pub fn open(directory: &Path, interval: Duration, now: Timestamp) -> Result<Self, KeysError> {
+        let ring = if let Some(ring) = file::read(directory)? {
+            ring
+        } else {
+            let ring = Ring::new(Key::generate(), now);
+            file::write(directory, &ring)?;
+            ring
+        };
+        let (directory, ring, turned) = (directory.to_owned(), ArcSwap::from_pointee(ring), Mutex::default());
+        Ok(Self { directory, interval, ring, turned })
+    }
+
+    /// A JWT with these claims, by the key that is in use (RFC 7519). Its `kid` names that key; its `typ` is `JWT`, as
+    /// libraries expect: these keys sign nothing that could be taken for an assertion.
+    pub fn sign(&self, claims: &impl Serialize) -> Result<String, SignError> {
+        let ring = self.ring.load();
+        let key = ring.current();
+        let header = Header { kid: Some(key.id().to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, key.private()).map_err(|_| SignError)
+    }
+
+    /// The public keys as a JWK set (RFC 7517 section 5).
+    pub fn key_set(&self) -> Value {
+        self.ring.load().key_set()
+    }
+
+    /// Does what is due at `now`, one thing at a time; tells what it was. `at` is the same moment by a clock that only
+    /// counts up: whatever `now` jumps to, between two steps there is time for every cache to follow and for every
+    /// assertion to expire.
+    ///
+    /// Writes a small file, some three times an interval.
+    pub fn turn(&self, now: Timestamp, at: Instant) -> Result<Option<Turn>, KeysError> {
+        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        if turned.is_some_and(|before| at.saturating_duration_since(before) < ring::AHEAD) {
+            return Ok(None);
+        }
+        let ring = self.ring.load();
+        let Some(turn) = ring.due(now, self.interval) else { return Ok(None) };
+        let next = Ring::clone(&ring).turned(turn, now, Key::generate);
+        file::write(&self.directory, &next)?;
+        self.ring.store(Arc::new(next));
+        *turned = Some(at);
+        Ok(Some(turn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use jsonwebtoken::jwk::JwkSet;
+    use jsonwebtoken::{DecodingKey, Validation};
+    use serde_json::json;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+    const START: Timestamp = Timestamp::from_millis(1_000_000_000_000);
+
+    fn verifies(text: &str, set: &Value) -> bool {
+        let set: JwkSet = serde_json::from_value(set.clone()).unwrap();
+        let kid = jsonwebtoken::decode_header(text).unwrap().kid.unwrap();
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        set.find(&kid).is_some_and(|jwk| {
+            let key = DecodingKey::from_jwk(jwk).unwrap();
+            jsonwebtoken::decode::<Value>(text, &key, &validation).is_ok()
+        })
+    }
+
+    #[test]
+    fn keys_are_made_once_and_what_they_sign_is_verified_by_the_key_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Signer::open(directory.path(), DAY, START).unwrap();
+        let text = open().sign(&json!({ "sub": "ada" })).unwrap();
+        let set = open().key_set();
+        assert!(verifies(&text, &set));
+        let key = &set["keys"][0];
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"], &key["use"]),
+            (&json!("EC"), &json!("P-256"), &json!("ES256"), &json!("sig"))
+        );
+        assert!(key["d"].is_null() && !set.to_string().contains("\"d\""));
+        let mode = fs::metadata(directory.path().join(file::NAME)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        let other = tempfile::tempdir().unwrap();
+        assert!(!verifies(&text, &Signer::open(other.path(), DAY, START).unwrap().key_set()));
+    }
+
+    #[test]
+    fn whatever_was_signed_is_verified_until_it_has_expired_by_who_looks_every_five_minutes() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::open(directory.path(), DAY, START).unwrap();
+        let (minute, begin) = (Duration::from_mins(1), Instant::now());
+        let (mut now, mut cached, mut alive) = (START, signer.key_set(), Vec::new());
+        let mut signed_by = std::collections::BTreeSet::new();
+        for passed in 0..3 * 24 * 60_u32 {
+            if passed % 5 == 0 {
+                cached = signer.key_set();
+            }
+            let text = signer.sign(&json!({})).unwrap();
+            signed_by.insert(jsonwebtoken::decode_header(&text).unwrap().kid.unwrap());
+            alive.push(text);
+            if alive.len() > 5 {
+                alive.remove(0);
+            }
+            assert!(alive.iter().all(|text| verifies(text, &cached)), "after {passed} minutes");
+            now = now.after(minute);
+            signer.turn(now, begin + now.since(START)).unwrap();
+        }
+        assert_eq!(signed_by.len(), 3);
+        assert!(signer.key_set()["keys"].as_array().unwrap().len() <= 2, "old keys are forgotten");
+    }
+
+    #[test]
+    fn a_turn_outlives_the_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::open(directory.path(), DAY, START).unwrap();
+        assert_eq!(signer.turn(START.after(DAY), Instant::now()).unwrap(), Some(Turn::Publish));
+        let again = Signer::open(directory.path(), DAY, START.after(DAY)).unwrap();
+        assert_eq!(again.key_set(), signer.key_set());
+        assert_eq!(again.key_set()["keys"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn t34_a_clock_that_jumps_ahead_hurries_no_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (signer, begin) = (Signer::open(directory.path(), DAY, START).unwrap(), Instant::now());
+        let quarter = Duration::from_mins(15);
+        let mut now = START;
+        for (step, turn) in [Turn::Publish, Turn::Use, Turn::Forget].into_iter().enumerate() {
+            now = now.after(100 * DAY);
+            let at = begin + quarter * u32::try_from(step).unwrap();
+            if step > 0 {
+                assert_eq!(signer.turn(now, at.checked_sub(Duration::from_secs(1)).unwrap()).unwrap(), None);
+            }
+            assert_eq!(signer.turn(now, at).unwrap(), Some(turn));
+        }
+    }
+
+    #[test]
+    fn t18_a_damaged_file_is_refused_without_showing_it() {
+        let directory = tempfile::tempdir().unwrap();
+        Signer::open(directory.path(), DAY, START).unwrap();
+        let path = directory.path().join(file::NAME);
+        let good = fs::read_to_string(&path).unwrap();
+        let secret: Value = serde_json::from_str(&good).unwrap();
+        let secret = secret["current"]["private"].as_str().unwrap().to_owned();
+        let shortened = good.replace(&secret, &secret[..secret.len() - 8]);
+        for text in [
+            "",
+            "{",
+            r#"{"current":"hush"}"#,
+            &good[..good.len() / 2],
+            &shortened,
+            &good.replace(&secret, "aHVzaA=="),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = Signer::open(directory.path(), DAY, START).unwrap_err().to_string();
+            assert!(error.contains("not a signing key ring"), "{error}");
+            assert!(!error.contains(&secret[..16]) && !error.contains("hush"), "{error}");
+        }
+        fs::write(&path, good).unwrap();
+        let signer = Signer::open(directory.path(), DAY, START).unwrap();
+        assert!(!format!("{signer:?}").contains(&secret[..16]));
+    }
+}
