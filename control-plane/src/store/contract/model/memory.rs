@@ -1,5 +1,7 @@
 //! The model: maps, and a history that is never forgotten. What is dead, it asks the history.
 
+mod leases;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,11 +12,9 @@ use portcullis_proto::time::Timestamp;
 
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
-use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::grant::{AccessToken, Grant};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
-use crate::oauth::renewal::Renewal;
-use crate::store::lease::{Lease, Leasing};
 use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
 
 pub(super) struct Memory {
@@ -197,57 +197,6 @@ impl Memory {
             return None;
         }
         Some((token.clone(), self.live_grant(&token.grant)?))
-    }
-
-    pub(super) fn lease(&mut self, id: &GrantId, version: u64, now: Timestamp, until: Timestamp) -> Leasing {
-        let Some(grant) = self.live_grant(id) else {
-            return Leasing::Gone;
-        };
-        if grant.upstream.version != version {
-            return Leasing::Overtaken;
-        }
-        match grant.upstream.renewal.begin(now, until) {
-            Ok(renewal) => {
-                self.set_upstream(id, Upstream { renewal, ..grant.upstream });
-                Leasing::Leased(Lease { grant: id.clone(), version, attempt: renewal.attempt() })
-            }
-            Err(busy) => Leasing::Busy(busy),
-        }
-    }
-
-    pub(super) fn update_upstream(&mut self, lease: &Lease, upstream: Upstream) -> bool {
-        if self.live_grant(&lease.grant).is_none_or(|grant| grant.upstream.version != lease.version) {
-            return false;
-        }
-        let upstream = Upstream { version: lease.version + 1, renewal: Renewal::default(), ..upstream };
-        self.set_upstream(&lease.grant, upstream);
-        true
-    }
-
-    pub(super) fn defer(&mut self, lease: &Lease, until: Timestamp) -> bool {
-        let Some(upstream) = self.leased(lease) else {
-            return false;
-        };
-        let renewal = upstream.renewal.deferred(until);
-        self.set_upstream(&lease.grant, Upstream { renewal, ..upstream });
-        true
-    }
-
-    pub(super) fn revoke_leased(&mut self, lease: Lease, now: Timestamp) -> Option<Entry> {
-        self.leased(&lease)?;
-        Some(self.revoke(Scope::Grant(lease.grant), now))
-    }
-
-    /// What is leased, where the lease is the latest.
-    fn leased(&self, lease: &Lease) -> Option<Upstream> {
-        let upstream = self.live_grant(&lease.grant)?.upstream;
-        (upstream.version == lease.version && upstream.renewal.is_held_by(lease.attempt)).then_some(upstream)
-    }
-
-    fn set_upstream(&mut self, id: &GrantId, upstream: Upstream) {
-        if let Some((grant, _)) = self.grants.get_mut(id) {
-            grant.upstream = upstream;
-        }
     }
 
     pub(super) fn revoke(&mut self, scope: Scope, now: Timestamp) -> Entry {
