@@ -8,7 +8,7 @@ use url::Url;
 use super::item::Item;
 use super::problems::Reported;
 use super::providers::{self, Providers};
-use super::{CredentialMode, Server, credential, values};
+use super::{CredentialMode, Server, allow, credential, values};
 
 /// What is known of the rest of the file; `None` where that could not be read and has been reported.
 #[derive(Clone, Copy)]
@@ -63,11 +63,13 @@ fn server(
     let credential = section.or("credential", CredentialMode::ProviderToken, credential::read);
     let scopes = section.optional("scopes", Item::scopes);
     let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
+    let settings = provider.as_ref().ok().and_then(|name| rest.providers?.get(name));
+    let allow = section.optional("allow", |item| allow::read(item, settings.and_then(|it| it.as_ref().ok())));
 
     let provider = provider?;
     let scopes = match scopes? {
         Some(scopes) => scopes,
-        None => match rest.providers.and_then(|providers| providers.get(&provider)) {
+        None => match settings {
             Some(Ok(settings)) => providers::default_scopes(settings).to_vec(),
             Some(Err(reported)) => return Err(*reported),
             None => Vec::new(),
@@ -77,7 +79,15 @@ fn server(
     if let Some(scope) = required_scopes.iter().find(|scope| !scopes.contains(scope)) {
         return Err(section.wrong(format!("`required_scopes` has `{scope}`, which is not one of its scopes")));
     }
-    Ok(Server { url: url?, upstream: upstream?, provider, credential: credential?, scopes, required_scopes })
+    Ok(Server {
+        url: url?,
+        upstream: upstream?,
+        provider,
+        credential: credential?,
+        scopes,
+        required_scopes,
+        allow: allow?,
+    })
 }
 
 fn resource(text: &str, tls: Option<bool>) -> Result<Url, String> {

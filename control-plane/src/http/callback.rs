@@ -21,6 +21,7 @@ use super::page::{problem, problem_going_back};
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
+use crate::oauth::admission::{self, Admitted};
 use crate::oauth::code::Code;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
@@ -43,6 +44,8 @@ enum LoginError {
     NotConfigured,
     #[error("the client was forgotten or revoked meanwhile")]
     ClientGone,
+    #[error(transparent)]
+    NotAdmitted(#[from] admission::Refused),
     #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
@@ -104,7 +107,9 @@ async fn log_in(
     let identified =
         timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
     let (identity, tokens) = identified?;
-    grant(app, pending, identity, &tokens).await
+    let (server, _) = app.server(&pending.request.server).ok_or(LoginError::NotConfigured)?;
+    let user = admission::admit(server.allow.as_ref(), identity)?;
+    grant(app, pending, user, &tokens).await
 }
 
 async fn identify(
@@ -113,25 +118,28 @@ async fn identify(
     params: &Params,
     pending: &Pending,
 ) -> Result<(Identity, ProviderTokens), LoginError> {
-    let provider = app.providers.get(&pending.provider).ok_or(LoginError::NotConfigured)?;
+    let (server, provider) = app.server(&pending.request.server).ok_or(LoginError::NotConfigured)?;
+    if server.provider != pending.provider {
+        return Err(LoginError::NotConfigured);
+    }
     // Before anything else: an answer from another provider must not even be believed an error (RFC 9207).
     provider.check_issuer(params.get("iss")).await?;
     if let Some(error) = params.get("error") {
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
     let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
-    let login = login(issuer, pending, params.get("state").unwrap_or_default());
+    let login = login(issuer, server, pending, params.get("state").unwrap_or_default());
     Ok(provider.exchange(&code, &login, app.now()).await?)
 }
 
 async fn grant(
     app: &App,
     pending: &Pending,
-    identity: Identity,
+    user: Admitted,
     tokens: &ProviderTokens,
 ) -> Result<Token<token::Code>, LoginError> {
     let (random, now, request) = (app.random.as_ref(), app.now(), &pending.request);
-    app.server(&request.server).ok_or(LoginError::NotConfigured)?;
+    let identity = user.into_identity();
     let id = GrantId::generate(random);
     let data_key = SealingKey::generate(random);
     let (master_key, wrapped) = app.keys.wrap(random, &id, &data_key);
@@ -193,7 +201,7 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
             );
             ("unreachable", page)
         }
-        LoginError::Provider(ProviderError::NotAllowed(_)) => {
+        LoginError::NotAdmitted(_) | LoginError::Provider(ProviderError::NotAllowed(_)) => {
             let page = problem_going_back(
                 StatusCode::FORBIDDEN,
                 "This account has no access",

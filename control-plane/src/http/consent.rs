@@ -12,6 +12,7 @@ use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::page::{Continue, page, problem, problem_going_back};
 use crate::app::App;
+use crate::config::Server;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::oauth::client::Client;
@@ -127,7 +128,7 @@ async fn begin(
         expires_at: app.now().after(app.config.lifetimes.pending),
         request,
     };
-    let url = provider.authorization_url(&login(issuer, &pending, &state)).await?;
+    let url = provider.authorization_url(&login(issuer, server, &pending, &state)).await?;
     let provider = pending.provider.to_string();
     match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
         Begun::Done => Ok(Started { url: url.into(), provider }),
@@ -136,13 +137,19 @@ async fn begin(
 }
 
 /// The login as the provider sees it: the same when it begins and when its code is exchanged.
-pub(super) fn login<'a>(issuer: &'a Issuer, pending: &'a Pending, state: &'a str) -> Login<'a> {
+pub(super) fn login<'a>(
+    issuer: &'a Issuer,
+    server: &'a Server,
+    pending: &'a Pending,
+    state: &'a str,
+) -> Login<'a> {
     Login {
         redirect_uri: &issuer.callback,
         state,
         nonce: &pending.nonce,
         verifier: &pending.verifier,
         scopes: pending.request.scopes.as_slice(),
+        questions: server.questions(),
     }
 }
 

@@ -58,7 +58,7 @@ impl Http {
         }
         let mut answer = self.0.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = answer.status();
-        if may_pass(status) {
+        if may_pass(status) || is_rate_limit(status, answer.headers()) {
             let reason = format!("HTTP {}", status.as_u16());
             return Err(match retry_after(answer.headers()) {
                 Some(retry_after) => ProviderError::Busy { reason, retry_after },
@@ -164,6 +164,12 @@ pub(super) fn is_loopback_http(url: &Url) -> bool {
 /// Whether the status is about the provider's state rather than about the request.
 fn may_pass(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// Whether a 403 is about how much was asked, not about what: GitHub's, by its "Rate limits for the REST API".
+fn is_rate_limit(status: StatusCode, headers: &HeaderMap) -> bool {
+    let used_up = || headers.get("x-ratelimit-remaining").is_some_and(|remaining| remaining == "0");
+    status == StatusCode::FORBIDDEN && (headers.contains_key(header::RETRY_AFTER) || used_up())
 }
 
 /// `Retry-After` in seconds. A date is not read: whoever waits has a pause of their own.

@@ -7,8 +7,9 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::token_endpoint::{Exchanged, TokenEndpoint};
+use super::token_endpoint::TokenEndpoint;
 use super::{App, Http, Identity, Login, Provider, ProviderError, ProviderTokens, authorization, identity};
+use crate::oauth::admission::{Facts, Questions};
 
 /// `kind: oauth2`: explicit endpoints; who the user is, a request with the access token tells.
 #[derive(Clone, Debug)]
@@ -46,6 +47,17 @@ impl OAuth2 {
     fn token_endpoint(&self) -> TokenEndpoint<'_> {
         TokenEndpoint::new(&self.settings.token_endpoint, &self.settings.app, &self.http)
     }
+
+    /// Whom the access token belongs to.
+    async fn user(
+        &self,
+        access_token: &SecretString,
+        questions: &Questions,
+    ) -> Result<Identity, ProviderError> {
+        let endpoint = &self.settings.userinfo_endpoint;
+        let user = self.http.get_json("userinfo", endpoint, Some(access_token)).await?;
+        self.settings.identity(&user, questions)
+    }
 }
 
 #[async_trait]
@@ -69,10 +81,8 @@ impl Provider for OAuth2 {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
-        let Exchanged { tokens, .. } = self.token_endpoint().exchange(code, login, now).await?;
-        let endpoint = &self.settings.userinfo_endpoint;
-        let user = self.http.get_json("userinfo", endpoint, Some(&tokens.access_token)).await?;
-        Ok((self.settings.identity(&user)?, tokens))
+        let tokens = self.token_endpoint().exchange(code, login, now).await?;
+        Ok((self.user(&tokens.access_token, login.questions).await?, tokens))
     }
 
     async fn refresh(
@@ -82,17 +92,32 @@ impl Provider for OAuth2 {
     ) -> Result<ProviderTokens, ProviderError> {
         self.token_endpoint().refresh(refresh_token, now).await
     }
+
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        questions: &Questions,
+        _: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        self.user(&tokens.access_token, questions).await.map(Some)
+    }
 }
 
 // === impl OAuth2Settings ===
 
 impl OAuth2Settings {
-    /// Who userinfo says the user is.
-    fn identity(&self, user: &Map<String, Value>) -> Result<Identity, ProviderError> {
+    /// Who userinfo says the user is. Whether the e-mail address is verified, it says in `email_verified`, as that of
+    /// OpenID Connect does (Core section 5.1).
+    fn identity(&self, user: &Map<String, Value>, questions: &Questions) -> Result<Identity, ProviderError> {
         let subject = user.get(&self.subject_member).and_then(subject).ok_or_else(|| {
             ProviderError::Malformed(format!("userinfo has no identifier in `{}`", self.subject_member))
         })?;
-        Ok(Identity { subject, email: identity::email(user.get(&self.email_member)) })
+        let facts = Facts {
+            email_verified: identity::is_true(user.get("email_verified")),
+            claims: identity::claims(user, questions),
+            ..Facts::default()
+        };
+        Ok(Identity { subject, email: identity::email(user.get(&self.email_member)), facts })
     }
 }
 

@@ -2,10 +2,12 @@
 //! used, and no retry storm.
 //!
 //! [`freshen`] decides whether a refresh is due and how long it is waited for; `refresh` makes it, under a lease
-//! that the store gives; `gate` bounds what all grants together ask of one provider.
+//! that the store gives; `recheck` asks after it whether the user may still in, where the server has rules; `gate`
+//! bounds what all grants together ask of one provider.
 
 mod backoff;
 mod gate;
+mod recheck;
 mod refresh;
 mod seal;
 
@@ -107,6 +109,10 @@ async fn freshen_within(
     };
     Ok(match outcome {
         Outcome::Refreshed => match app.store.live_grant(&grant.id).await? {
+            // It may be one that is not to be used before its user has been asked about.
+            Some(grant) if grant.upstream.credential_expires_at.is_some_and(|at| at <= now) => {
+                Freshness::Unavailable
+            }
             Some(grant) => Freshness::Good(Box::new(grant)),
             None => Freshness::Dead,
         },

@@ -1,4 +1,5 @@
 mod outage;
+mod recheck;
 mod replicas;
 mod user;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use axum::Router;
@@ -53,7 +54,7 @@ pub(crate) struct Setup {
     /// Names and URLs of the MCP servers.
     pub(crate) servers: Vec<(&'static str, &'static str)>,
     /// What differs from the configuration's defaults.
-    pub(crate) adjust: fn(&mut Config),
+    pub(crate) adjust: Vec<fn(&mut Config)>,
 }
 
 /// Bytes that look random, and are the same in every run.
@@ -74,12 +75,18 @@ impl World {
 
     /// One server, with other limits or lifetimes.
     pub(crate) fn with(adjust: fn(&mut Config)) -> Self {
-        Self::of(Setup { servers: vec![("demo", DEMO)], adjust })
+        Self::of(Setup { servers: vec![("demo", DEMO)], adjust: vec![adjust] })
     }
 
     /// Other servers.
     pub(crate) fn serving(servers: &[(&'static str, &'static str)]) -> Self {
-        Self::of(Setup { servers: servers.to_vec(), adjust: |_| {} })
+        Self::of(Setup { servers: servers.to_vec(), adjust: Vec::new() })
+    }
+
+    /// One server, whose access tokens outlive the provider's by far, with another configuration.
+    pub(crate) fn of_long_tokens(adjust: fn(&mut Config)) -> Self {
+        let long: fn(&mut Config) = |config| config.lifetimes.access_token = Duration::from_hours(24);
+        Self::of(Setup { servers: vec![("demo", DEMO)], adjust: vec![long, adjust] })
     }
 
     fn of(setup: Setup) -> Self {
@@ -102,8 +109,14 @@ impl World {
 
     /// Another process over the same store, with a provider that says what it is told to.
     pub(crate) fn replica(&self, provider: &Arc<Scripted>) -> Arc<App> {
-        let store = self.app.store.clone();
-        assemble(&self.setup, self.directory.path(), store, &self.clock, provider, &self.random)
+        self.replica_with(provider, |_| {})
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn replica_with(&self, provider: &Arc<Scripted>, adjust: fn(&mut Config)) -> Arc<App> {
+        let (mut setup, store) = (self.setup.clone(), self.app.store.clone());
+        setup.adjust.push(adjust);
+        assemble(&setup, self.directory.path(), store, &self.clock, provider, &self.random)
     }
 
     pub(crate) async fn send(&self, request: Builder, body: impl Into<Body>) -> Answer {
@@ -169,7 +182,7 @@ fn assemble(
     random: &Arc<Repeatable>,
 ) -> Arc<App> {
     let mut config = configuration(&setup.servers, directory);
-    (setup.adjust)(&mut config);
+    setup.adjust.iter().for_each(|adjust| adjust(&mut config));
     let corp: Arc<dyn Provider> = provider.clone();
     App::new(Parts {
         store,

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use url::Url;
 
+use crate::oauth::admission::{Facts, Questions};
 use crate::oauth::pkce::CodeChallenge;
 use crate::provider::{Identity, Login, Provider, ProviderError, ProviderTokens};
 
@@ -22,8 +23,10 @@ pub(crate) const IDP: &str = "https://idp.example.com";
 pub(crate) struct Scripted {
     script: Mutex<Script>,
     open: watch::Sender<bool>,
+    open_about_users: watch::Sender<bool>,
     exchanges: watch::Sender<Vec<Exchange>>,
     refreshes: watch::Sender<Vec<String>>,
+    identifications: watch::Sender<Vec<String>>,
 }
 
 /// What it answers.
@@ -35,6 +38,10 @@ pub(crate) struct Script {
     pub(crate) exchange: Result<Given, ProviderError>,
     /// To refresh tokens.
     pub(crate) refresh: Result<Given, ProviderError>,
+    /// Who the user is, at the login.
+    pub(crate) user: Identity,
+    /// Who it is after a refresh.
+    pub(crate) identify: Result<Option<Identity>, ProviderError>,
 }
 
 /// Tokens that it gives.
@@ -52,6 +59,12 @@ pub(crate) struct Exchange {
     pub(crate) redirect_uri: String,
     pub(crate) nonce: String,
     pub(crate) verifier: String,
+    pub(crate) questions: Questions,
+}
+
+/// The user, of whom this is known beside the e-mail address.
+pub(crate) fn jane(facts: Facts) -> Identity {
+    Identity { subject: Subject::new("jane"), email: Some("jane@example.com".into()), facts }
 }
 
 pub(crate) fn unreachable() -> ProviderError {
@@ -71,12 +84,16 @@ impl Default for Scripted {
             discovery: Ok(()),
             exchange: Ok(given("s3cr3t-access-1", "s3cr3t-refresh-1")),
             refresh: Ok(given("s3cr3t-access-2", "s3cr3t-refresh-2")),
+            user: jane(Facts::default()),
+            identify: Ok(Some(jane(Facts::default()))),
         };
         Self {
             script: Mutex::new(script),
             open: watch::Sender::new(true),
+            open_about_users: watch::Sender::new(true),
             exchanges: watch::Sender::default(),
             refreshes: watch::Sender::default(),
+            identifications: watch::Sender::default(),
         }
     }
 }
@@ -92,8 +109,14 @@ impl Scripted {
         self.open.send_replace(false);
     }
 
+    /// Takes questions who the user is from now on, but answers none before [`go_on`](Self::go_on).
+    pub(crate) fn hold_identities(&self) {
+        self.open_about_users.send_replace(false);
+    }
+
     pub(crate) fn go_on(&self) {
         self.open.send_replace(true);
+        self.open_about_users.send_replace(true);
     }
 
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
@@ -108,6 +131,18 @@ impl Scripted {
     /// The refresh tokens that it has been shown.
     pub(crate) fn refreshes(&self) -> Vec<String> {
         self.refreshes.borrow().clone()
+    }
+
+    /// The access tokens with which it has been asked who the user is.
+    pub(crate) fn identifications(&self) -> Vec<String> {
+        self.identifications.borrow().clone()
+    }
+
+    /// Returns once it has been asked so often who the user is.
+    pub(crate) async fn asked_who(&self, count: usize) {
+        let mut identifications = self.identifications.subscribe();
+        let asked = identifications.wait_for(|identifications| identifications.len() >= count);
+        tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap().unwrap();
     }
 
     /// Returns once it has been asked for so many refreshes.
@@ -128,6 +163,7 @@ impl Scripted {
             access_token: given.access.into(),
             expires_at: given.expires_in.map(|life| now.after(life)),
             refresh_token: given.refresh.map(Into::into),
+            id_token: None,
         })
     }
 
@@ -166,10 +202,11 @@ impl Provider for Scripted {
             redirect_uri: login.redirect_uri.to_string(),
             nonce: login.nonce.into(),
             verifier: login.verifier.into(),
+            questions: login.questions.clone(),
         };
         self.exchanges.send_modify(|exchanges| exchanges.push(exchange));
         let tokens = self.given(self.script().exchange, now).await?;
-        Ok((Identity { subject: Subject::new("jane"), email: Some("jane@example.com".into()) }, tokens))
+        Ok((self.script().user, tokens))
     }
 
     async fn refresh(
@@ -180,5 +217,17 @@ impl Provider for Scripted {
         let token = refresh_token.expose_secret().to_owned();
         self.refreshes.send_modify(|refreshes| refreshes.push(token));
         self.given(self.script().refresh, now).await
+    }
+
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        _: &Questions,
+        _: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        let token = tokens.access_token.expose_secret().to_owned();
+        self.identifications.send_modify(|identifications| identifications.push(token));
+        self.open_about_users.subscribe().wait_for(|open| *open).await.unwrap();
+        self.script().identify
     }
 }

@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::super::{Freshness, freshen_within, seal};
 use crate::app::App;
+use crate::config::Config;
 use crate::http::tests::harness::World;
 use crate::http::tests::login::public;
 use crate::http::tests::provider::Script;
@@ -33,7 +34,12 @@ impl User {
 
     /// With another answer to the login.
     pub(super) async fn given(change: impl FnOnce(&mut Script)) -> Self {
-        let world = World::with(|config| config.lifetimes.access_token = Duration::from_hours(24));
+        Self::of(|_| {}, change).await
+    }
+
+    /// With another configuration too.
+    pub(super) async fn of(adjust: fn(&mut Config), change: impl FnOnce(&mut Script)) -> Self {
+        let world = World::of_long_tokens(adjust);
         world.provider.answers(change);
         let client = world.register(public()).await;
         let access = world.tokens(&client).await.access;
@@ -57,6 +63,7 @@ impl User {
             access_token: "s3cr3t-access-1".into(),
             expires_at: own.upstream.credential_expires_at,
             refresh_token: Some("s3cr3t-refresh-1".into()),
+            id_token: None,
         };
         parallel(count, async |number| {
             let id = GrantId::new(format!("grant-{number}"));
