@@ -52,7 +52,10 @@ pub async fn compose(
         CredentialMode::UserToken(_) | CredentialMode::Assertion => return Err(ComposeError::AuthorizeAgain),
     };
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
-    Ok(Composed { sealed: seal(app, &data_key, grant, headers), expires_at: None, revision: 0 })
+    // Where there are rules the user must be asked about again, which follows a refresh: whoever holds this must come
+    // back for that in time.
+    let expires_at = server.allow.as_ref().and(upstream.credential_expires_at);
+    Ok(Composed { sealed: seal(app, &data_key, grant, headers), expires_at, revision: 0 })
 }
 
 fn seal(

@@ -236,3 +236,6 @@ impl fmt::Debug for Login<'_> {
         f.debug_struct("Login").field("scopes", &self.scopes).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,7 @@ pub struct Builder {
     mcp_server: McpServer,
     further_authz: usize,
     addresses: Option<Addresses>,
+    provider_token_seconds: Option<u64>,
     faults: bool,
     small_disk: Option<(Part, u64)>,
     configure: Vec<Change>,
@@ -72,6 +73,13 @@ impl Builder {
     #[must_use]
     pub fn provider(mut self, provider: Provider) -> Self {
         self.provider = provider;
+        self
+    }
+
+    /// How long the access tokens of the demo provider or of `oidc-provider` live; an hour otherwise.
+    #[must_use]
+    pub fn provider_token_seconds(mut self, seconds: u64) -> Self {
+        self.provider_token_seconds = Some(seconds);
         self
     }
 
@@ -159,7 +167,10 @@ impl Builder {
                 change(index, settings);
             }
         };
-        for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
+        for (part, mut program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
+            if let (Part::Provider, Some(seconds)) = (part, self.provider_token_seconds) {
+                program.arguments.extend(["--access-token-seconds".to_owned(), seconds.to_string()]);
+            }
             stack.parts.insert(part, State { program, running: None });
         }
         if self.faults {

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use portcullis_proto::ids::{ProviderName, Subject};
+
 use super::super::refresh::CHECK_LEASE;
 use super::super::{Freshness, freshen};
 use super::{MINUTE, User};
-use crate::config::Config;
+use crate::config::{Config, CredentialMode};
+use crate::credential::compose;
 use crate::http::tests::provider::{Given, Scripted, jane, unreachable};
 use crate::metrics::OutcomeLabel;
 use crate::oauth::admission::{Condition, Facts, Rule, Rules};
 use crate::provider::{Identity, ProviderError};
-use portcullis_proto::ids::{ProviderName, Subject};
 
 const NEW: Given = Given {
     access: "s3cr3t-access-3",
@@ -240,4 +242,24 @@ async fn rules_for_another_providers_users_let_nobody_stay() {
     user.pass(59 * MINUTE);
     assert!(matches!(user.freshen_at(&moved).await, Freshness::Dead));
     assert!(user.world.provider.identifications().is_empty());
+}
+
+#[tokio::test]
+async fn a_credential_that_is_not_the_providers_is_asked_for_again_in_time() {
+    fn without_credential(config: &mut Config) {
+        for server in config.servers.values_mut() {
+            server.credential = CredentialMode::None;
+        }
+    }
+    fn with_rules(config: &mut Config) {
+        without_credential(config);
+        members_only(config);
+    }
+    for (adjust, asked_again) in [(without_credential as fn(&mut Config), false), (with_rules, true)] {
+        let user = User::of(adjust, |script| script.user = member()).await;
+        let (token, grant) = user.token().await;
+        let composed = compose(&user.world.app, &token, &grant, user.world.now()).await.unwrap();
+        let expires_at = grant.upstream.credential_expires_at.filter(|_| asked_again);
+        assert_eq!(composed.expires_at, expires_at);
+    }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::http::tests::harness::World;
 use crate::http::tests::login::public;
 use crate::http::tests::provider::Script;
-use crate::oauth::grant::Grant;
+use crate::oauth::grant::{AccessToken, Grant};
 use crate::provider::ProviderTokens;
 use crate::store::contract::fixtures::{code, parallel, token_id};
 
@@ -49,6 +49,11 @@ impl User {
     /// The same after the control plane has been restarted.
     pub(super) fn restart(self) -> Self {
         Self { world: self.world.restart(), ..self }
+    }
+
+    /// The access token that the client has, and its grant.
+    pub(super) async fn token(&self) -> (AccessToken, Grant) {
+        self.world.access_token(&self.access).await.unwrap()
     }
 
     pub(super) async fn grant(&self) -> Option<Grant> {
