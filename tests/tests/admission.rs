@@ -1,5 +1,7 @@
 //! Who may in at a server: asked at the login, and again after each refresh at the provider.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says why")]
+
 use std::time::Duration;
 
 use http::StatusCode;

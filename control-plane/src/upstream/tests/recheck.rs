@@ -135,6 +135,19 @@ async fn who_cannot_be_asked_about_gains_no_time_and_loses_no_token() {
 }
 
 #[tokio::test]
+async fn what_lives_shorter_than_the_old_one_counts_for_its_own_life() {
+    let user = user().await;
+    user.world.provider.answers(|script| {
+        script.identify = Err(unreachable());
+        script.refresh.as_mut().unwrap().expires_in = Some(Duration::from_secs(10));
+    });
+    user.pass(59 * MINUTE);
+    user.header().await;
+    let stored = user.grant().await.unwrap().upstream.credential_expires_at;
+    assert_eq!(stored, Some(user.world.now().after(Duration::from_secs(10))));
+}
+
+#[tokio::test]
 async fn the_back_off_grows_though_each_attempt_brings_new_tokens() {
     let user = user().await;
     identifies(&user, Err(ProviderError::Refused("userinfo: HTTP 401".into())));
