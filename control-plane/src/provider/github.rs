@@ -1,6 +1,7 @@
 //! `kind: github`: GitHub's OAuth apps and GitHub apps, on github.com, GHE.com and Enterprise Server.
 
 use async_trait::async_trait;
+use http::StatusCode;
 use portcullis_proto::time::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -60,9 +61,8 @@ enum Membership {
     Active,
     /// Not so.
     Inactive,
-    /// No member as far as the app can see, and what GitHub says. 404: no member; 403: the organization does not let
-    /// the app see.
-    Unseen(String),
+    /// No member as far as the app can see. 404: no member; 403: the organization does not let the app see.
+    Unseen(StatusCode),
 }
 
 // === impl GitHubSettings ===
@@ -133,16 +133,15 @@ impl GitHub {
 
     /// The verified primary address, where the app may see it: that is the app's configuration.
     async fn known_email(&self, access_token: &SecretString) -> Result<Option<String>, ProviderError> {
-        match self.http.get_json::<Vec<Email>>("user/emails", &self.emails, Some(access_token)).await {
+        match self.http.find_json::<Vec<Email>>("user/emails", &self.emails, Some(access_token)).await? {
             Ok(emails) => {
                 let primary = emails.iter().find(|email| email.primary && email.verified);
                 Ok(primary.and_then(|email| identity::email(Some(&email.address))))
             }
-            Err(ProviderError::Refused(why)) => {
-                tracing::debug!(why, "the app may not see e-mail addresses at GitHub");
+            Err(status) => {
+                tracing::debug!(%status, "the app may not see e-mail addresses at GitHub");
                 Ok(None)
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -160,19 +159,21 @@ impl GitHub {
         let why = match self.membership(name, access_token).await? {
             Membership::Active => return Ok(()),
             Membership::Inactive => format!("the membership in {name} is not active"),
-            Membership::Unseen(why) => format!("no member of {name} as far as the app can see: {why}"),
+            Membership::Unseen(status) => {
+                format!("no member of {name} as far as the app can see: HTTP {}", status.as_u16())
+            }
         };
         Err(ProviderError::NotAllowed(why))
     }
 
     async fn membership(&self, name: &str, token: &SecretString) -> Result<Membership, ProviderError> {
         let url = below(&self.memberships, &[name]);
-        match self.http.get_json::<Answer>("the membership", &url, Some(token)).await {
-            Ok(Answer { state }) if state == "active" => Ok(Membership::Active),
-            Ok(_) => Ok(Membership::Inactive),
-            Err(ProviderError::Refused(why)) => Ok(Membership::Unseen(why)),
-            Err(error) => Err(error),
-        }
+        let found = self.http.find_json::<Answer>("the membership", &url, Some(token)).await?;
+        Ok(match found {
+            Ok(Answer { state }) if state == "active" => Membership::Active,
+            Ok(_) => Membership::Inactive,
+            Err(status) => Membership::Unseen(status),
+        })
     }
 }
 

@@ -101,6 +101,17 @@ impl Http {
         url: &Url,
         bearer: Option<&SecretString>,
     ) -> Result<T, ProviderError> {
+        let found = self.find_json(what, url, bearer).await?;
+        found.map_err(|status| ProviderError::Refused(format!("{what}: HTTP {}", status.as_u16())))
+    }
+
+    /// The same where there may be none, or none that the app may see: then its status, 404 or 403.
+    pub(super) async fn find_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        url: &Url,
+        bearer: Option<&SecretString>,
+    ) -> Result<Result<T, StatusCode>, ProviderError> {
         let mut request = request(Method::GET, what, url)?;
         if let Some(token) = bearer {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
@@ -110,12 +121,14 @@ impl Http {
         }
 
         let answer = self.send(request).await.map_err(|error| error.about(what))?;
-        if answer.status() != StatusCode::OK {
-            return Err(ProviderError::Refused(format!("{what}: HTTP {}", answer.status().as_u16())));
+        match answer.status() {
+            // What serde says would quote the body.
+            StatusCode::OK => serde_json::from_slice(answer.body())
+                .map(Ok)
+                .map_err(|_| ProviderError::Malformed(format!("{what} is not the JSON that it must be"))),
+            none @ (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) => Ok(Err(none)),
+            other => Err(ProviderError::Refused(format!("{what}: HTTP {}", other.as_u16()))),
         }
-        // What serde says would quote the body.
-        serde_json::from_slice(answer.body())
-            .map_err(|_| ProviderError::Malformed(format!("{what} is not the JSON that it must be")))
     }
 }
 

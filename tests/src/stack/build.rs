@@ -23,7 +23,7 @@ pub enum Provider {
     Demo,
     /// `oidc-provider` for Node.js: knows whoever comes.
     OidcProvider,
-    /// GitHub, emulated: knows `ada`.
+    /// GitHub, emulated: knows `ada`, whose address is of `example.com`, and `eve`.
     GitHub,
     /// Google, emulated: knows `ada@example.com`, who is of a Workspace domain, and `eve@gmail.com`.
     Google,

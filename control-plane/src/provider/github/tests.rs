@@ -193,8 +193,7 @@ async fn active_members_of_the_organization_may_log_in() {
 #[tokio::test]
 async fn nobody_else_may() {
     let world = World::new(Some("acme")).await;
-    let cannot_see =
-        |status| format!("no member of acme as far as the app can see: the membership: HTTP {status}");
+    let cannot_see = |status| format!("no member of acme as far as the app can see: HTTP {status}");
     let cases = [
         (
             json!({ "state": "pending", "role": "member" }).into(),
