@@ -25,7 +25,7 @@ providers:
   five: { kind: entra, unknown-key: 1, client_certificate: { unknown-key: 1 } }
   six: { kind: workos, unknown-key: 1 }
 servers:
-  demo: { unknown-key: 1, credential: { static: { unknown-key: 1 } }, assertion: { unknown-key: 1 } }
+  demo: { unknown-key: 1, credential: { static: { unknown-key: 1 } }, assertion: { unknown-key: 1 }, allow: [{ unknown-key: 1 }] }
   tokens: { credential: { user_token: { unknown-key: 1 } } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }
@@ -71,7 +71,8 @@ fn known_keys(problems: &Problems) -> BTreeSet<String> {
     for problem in problems.iter() {
         let Some(known) = problem.text.strip_prefix("unknown key; known: ") else { continue };
         let section = problem.key.strip_suffix("unknown-key").unwrap();
-        let section = NAMES.iter().fold(section.to_owned(), |section, name| section.replace(name, ".NAME."));
+        let section = section.replace("[0]", "");
+        let section = NAMES.iter().fold(section, |section, name| section.replace(name, ".NAME."));
         keys.extend(known.split(", ").map(|key| format!("{section}{key}")));
     }
     keys.retain(|key| !SECTIONS.contains(&key.as_str()));
@@ -112,6 +113,9 @@ fn every_configuration_for_a_provider_is_complete() {
     let mut pages = 0;
     for entry in std::fs::read_dir(repository().join("docs/providers")).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with("README.md") {
+            continue;
+        }
         let page = std::fs::read_to_string(&path).unwrap();
         let directory = tempfile::tempdir().unwrap();
         make_certificate(&page, directory.path());
@@ -126,6 +130,42 @@ fn every_configuration_for_a_provider_is_complete() {
         pages += 1;
     }
     assert_eq!(pages, 7);
+}
+
+/// Every name of a function below a directory.
+fn functions(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let names =
+                text.split("fn ").skip(1).map(|rest| rest.split_once('(').map_or("", |(name, _)| name));
+            found.extend(names.map(ToOwned::to_owned));
+        }
+    }
+}
+
+#[test]
+fn the_tests_that_the_table_of_providers_names_exist_and_each_is_referred_to() {
+    let page = read("docs/providers/README.md");
+    let mut written = BTreeSet::new();
+    for directory in ["control-plane/src", "tests/tests"] {
+        functions(&repository().join(directory), &mut written);
+    }
+    // Names of tests are sentences.
+    let named = page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2);
+    let invented: Vec<_> = named.clone().filter(|name| !written.contains(*name)).collect();
+    assert!(named.count() > 40 && invented.is_empty(), "no such tests: {invented:?}");
+
+    let footnotes = page.lines().filter(|line| line.contains(". `"));
+    let numbers: Vec<_> = footnotes.map(|line| line.split_once(". `").unwrap().0).collect();
+    assert_eq!(numbers, (1..=numbers.len()).map(|number| number.to_string()).collect::<Vec<_>>());
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let refers = |number: &str| rows.iter().any(|row| row.contains(&format!("[{number}]")));
+    assert!(numbers.iter().all(|number| refers(number)), "a test that no row refers to");
+    assert!(!refers(&(numbers.len() + 1).to_string()) && rows.iter().all(|row| row.split('|').count() == 9));
 }
 
 #[test]

@@ -21,7 +21,10 @@ const app = {
 };
 const seed = {
   github: {
-    users: [{ login: 'ada', name: 'Ada', email: 'ada@example.com' }],
+    users: [
+      { login: 'ada', name: 'Ada', email: 'ada@example.com' },
+      { login: 'eve', name: 'Eve', email: 'eve@gmail.com' },
+    ],
     oauth_apps: [app],
   },
   google: {

@@ -11,8 +11,10 @@ use std::time::Duration;
 use portcullis_proto::ids::{ProviderName, ServerName};
 use url::{Origin, Url};
 
+use crate::oauth::admission::{NO_QUESTIONS, Questions, Rules};
 use crate::provider;
 
+mod allow;
 mod credential;
 mod edge;
 mod item;
@@ -121,6 +123,8 @@ pub struct Server {
     pub scopes: Vec<String>,
     /// What every request must have; part of `scopes`.
     pub required_scopes: Vec<String>,
+    /// Who may in; `None`: whoever can log in.
+    pub allow: Option<Rules>,
 }
 
 /// How long things live. Every one has a default.
@@ -159,6 +163,11 @@ impl Server {
     /// Clients look for metadata there, so every origin is an issuer of its own.
     pub fn issuer(&self) -> String {
         self.origin().ascii_serialization()
+    }
+
+    /// What is to be found out about whoever logs in.
+    pub fn questions(&self) -> &Questions {
+        self.allow.as_ref().map_or(&NO_QUESTIONS, Rules::questions)
     }
 
     /// The origin of the server's URL.

@@ -9,6 +9,7 @@ use portcullis_proto::ids::ProviderName;
 use secrecy::SecretString;
 
 use self::kinds::KINDS;
+pub(super) use self::kinds::tenant_id;
 use super::item::Item;
 use super::problems::Reported;
 use super::section::Section;

@@ -8,7 +8,7 @@ use url::Url;
 use super::item::Item;
 use super::problems::Reported;
 use super::providers::{self, Providers};
-use super::{CredentialMode, Server, credential, values};
+use super::{CredentialMode, Server, allow, credential, values};
 
 /// What is known of the rest of the file; `None` where that could not be read and has been reported.
 #[derive(Clone, Copy)]
@@ -65,11 +65,13 @@ fn server(
     let passthrough = section.or("passthrough", Vec::new(), passthrough);
     let scopes = section.optional("scopes", Item::scopes);
     let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
+    let settings = provider.as_ref().ok().and_then(|name| rest.providers?.get(name));
+    let allow = section.optional("allow", |item| allow::read(item, settings.and_then(|it| it.as_ref().ok())));
 
     let provider = provider?;
     let scopes = match scopes? {
         Some(scopes) => scopes,
-        None => match rest.providers.and_then(|providers| providers.get(&provider)) {
+        None => match settings {
             Some(Ok(settings)) => providers::default_scopes(settings).to_vec(),
             Some(Err(reported)) => return Err(*reported),
             None => Vec::new(),
@@ -84,7 +86,17 @@ fn server(
         return Err(section.wrong(format!("`credential` and `assertion` are both sent in `{name}`")));
     }
     let (url, upstream, passthrough) = (url?, upstream?, passthrough?);
-    Ok(Server { url, upstream, provider, credential, assertion, passthrough, scopes, required_scopes })
+    Ok(Server {
+        url,
+        upstream,
+        provider,
+        credential,
+        assertion,
+        passthrough,
+        scopes,
+        required_scopes,
+        allow: allow?,
+    })
 }
 
 /// `assertion`: the header field that it is sent in.

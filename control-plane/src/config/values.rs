@@ -3,10 +3,11 @@
 
 use std::net::SocketAddr;
 
+use portcullis_proto::ids::Subject;
 use portcullis_proto::token;
 use url::{Host, Url};
 
-use crate::provider::is_domain;
+use crate::provider::{self, is_domain};
 
 /// First segments of the OAuth surface's paths. It is at the root of every server's origin, so no server may
 /// lie there.
@@ -159,6 +160,12 @@ pub(super) fn github_organization(text: &str) -> Result<String, String> {
     } else {
         Err("must be the organization's name in its URL: letters, digits and hyphens".to_owned())
     }
+}
+
+/// A user's identifier at a provider.
+pub(super) fn subject(text: &str) -> Result<Subject, String> {
+    provider::subject(text)
+        .ok_or_else(|| "must be the provider's identifier: 1 to 255 printable ASCII characters".to_owned())
 }
 
 /// An endpoint or issuer of a provider: https, or http on loopback.

@@ -74,23 +74,24 @@ pub async fn compose(
         return Ok(Composed { sealed, expires_at: upstream.credential_expires_at, revision });
     }
     let data_key = app.keys.unwrap_key(&grant.master_key, &grant.id, &grant.data_key)?;
+    let again = ask_again(server, upstream, now);
     let Part { mut headers, mut expires_at } = match &server.credential {
         CredentialMode::ProviderToken => {
             Part { headers: open(&data_key, grant)?, expires_at: upstream.credential_expires_at }
         }
         CredentialMode::Static(fixed) => {
             let secret = recipe.secret.as_ref().unwrap_or(&fixed.secret);
-            Part { headers: vec![fixed.header.with(secret)], expires_at: ask_again(upstream, now) }
+            Part { headers: vec![fixed.header.with(secret)], expires_at: again }
         }
         CredentialMode::Assertion => {
             let (assertion, until) = assert(app, server, grant, token, now)?;
             let headers = vec![CredentialHeader::bearer().with(&assertion)];
-            Part { headers, expires_at: earliest(Some(until), ask_again(upstream, now)) }
+            Part { headers, expires_at: earliest(Some(until), again) }
         }
-        CredentialMode::None => Part { headers: Vec::new(), expires_at: ask_again(upstream, now) },
+        CredentialMode::None => Part { headers: Vec::new(), expires_at: again },
         CredentialMode::UserToken(settings) => {
             let headers = user_token::headers(app, grant, settings).await?;
-            Part { headers, expires_at: ask_again(upstream, now) }
+            Part { headers, expires_at: again }
         }
     };
     if let Some(name) = &server.assertion {
@@ -102,10 +103,12 @@ pub async fn compose(
 }
 
 /// When a credential that does not need the provider's is asked for again, so that the provider is asked in time
-/// whether the user is still welcome. Without a refresh token it cannot be asked.
-fn ask_again(upstream: &Upstream, now: Timestamp) -> Option<Timestamp> {
+/// whether the user is still welcome. Without a refresh token it cannot be asked. Where there are rules it must be asked
+/// in time; otherwise the answer may wait.
+fn ask_again(server: &Server, upstream: &Upstream, now: Timestamp) -> Option<Timestamp> {
     upstream.refresh_token.as_ref()?;
-    upstream.credential_expires_at.map(|at| at.max(now.after(AGAIN)))
+    let expires_at = upstream.credential_expires_at?;
+    Some(if server.allow.is_some() { expires_at } else { expires_at.max(now.after(AGAIN)) })
 }
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

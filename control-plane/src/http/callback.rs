@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::credential::user_token;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
+use crate::oauth::admission;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
 use crate::oauth::params::Params;
@@ -46,6 +47,8 @@ enum LoginError {
     Full,
     #[error(transparent)]
     Acting(#[from] ActingError),
+    #[error(transparent)]
+    NotAdmitted(#[from] admission::Refused),
     #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
@@ -101,7 +104,12 @@ async fn log_in(
     let (identity, tokens) = identified?;
     match &pending.purpose {
         Purpose::Authorization(request) => {
-            let grant = grant::make(app, request, pending, identity, &tokens);
+            let (server, _) = app.server(&request.server).ok_or(LoginError::NotConfigured)?;
+            if server.provider != pending.provider {
+                return Err(LoginError::NotConfigured);
+            }
+            let user = admission::admit(server.allow.as_ref(), identity)?;
+            let grant = grant::make(app, request, pending, user, &tokens);
             authorize(app, issuer, browser, request, grant).await
         }
         Purpose::Account { .. } => {
@@ -136,7 +144,7 @@ async fn identify(
     let code = SecretString::from(params.get("code").ok_or(LoginError::Empty)?);
     let (provider_name, client) = (&pending.provider, pending.purpose.client());
     let acting = acting::recall(app, provider_name, client, &pending.acting).await?;
-    let login = login(issuer, &acting, pending, params.get("state").unwrap_or_default());
+    let login = login(app, issuer, &acting, pending, params.get("state").unwrap_or_default());
     let exchanged = provider.exchange(&code, &login, app.now()).await;
     if exchanged.as_ref().is_err_and(ProviderError::refuses_the_client) {
         acting::refused(app, provider_name, client, &pending.acting).await;
@@ -152,7 +160,6 @@ async fn authorize(
     request: &AuthorizationRequest,
     grant: Grant,
 ) -> Result<Response, LoginError> {
-    app.server(&request.server).ok_or(LoginError::NotConfigured)?;
     if user_token::is_missing(app, &grant).await? {
         let asked = super::user_token::begin(app, browser, request, grant).await?;
         let asked = asked.ok_or(LoginError::Full)?;
@@ -207,7 +214,7 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
             );
             ("full", page)
         }
-        LoginError::Provider(ProviderError::NotAllowed(_)) => {
+        LoginError::NotAdmitted(_) | LoginError::Provider(ProviderError::NotAllowed(_)) => {
             let page = problem_going_back(
                 StatusCode::FORBIDDEN,
                 "This account has no access",

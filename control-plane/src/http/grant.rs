@@ -7,10 +7,11 @@ use portcullis_proto::token::{self, Token};
 
 use crate::app::App;
 use crate::issuer::Issuer;
+use crate::oauth::admission::Admitted;
 use crate::oauth::code::Code;
 use crate::oauth::grant::Grant;
 use crate::oauth::pending::{AuthorizationRequest, Pending};
-use crate::provider::{Identity, ProviderTokens};
+use crate::provider::ProviderTokens;
 use crate::upstream;
 
 /// A grant and its code, ready to be stored together.
@@ -28,10 +29,10 @@ pub fn make(
     app: &App,
     request: &AuthorizationRequest,
     pending: &Pending,
-    identity: Identity,
+    user: Admitted,
     tokens: &ProviderTokens,
 ) -> Grant {
-    let (random, now) = (app.random.as_ref(), app.now());
+    let (random, now, identity) = (app.random.as_ref(), app.now(), user.into_identity());
     let id = GrantId::generate(random);
     let data_key = SealingKey::generate(random);
     let (master_key, wrapped) = app.keys.wrap(random, &id, &data_key);

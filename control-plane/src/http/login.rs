@@ -6,7 +6,9 @@ use portcullis_proto::random;
 use super::browser::Browser;
 use crate::acting::{Acting, ActingError};
 use crate::app::App;
+use crate::config::Server;
 use crate::issuer::Issuer;
+use crate::oauth::admission::NO_QUESTIONS;
 use crate::oauth::pending::{BrowserId, Pending, Purpose, StateId};
 use crate::provider::{AppCredentials, Login, ProviderError};
 use crate::store::{Begun, StoreError};
@@ -60,7 +62,7 @@ pub async fn begin(
         expires_at: app.now().after(app.config.lifetimes.pending),
         purpose,
     };
-    let url = upstream.authorization_url(&login(issuer, &acting.credentials, &pending, &state)).await?;
+    let url = upstream.authorization_url(&login(app, issuer, &acting.credentials, &pending, &state)).await?;
     match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
         Begun::Done => Ok(Started { url: url.into(), provider: provider.to_string() }),
         Begun::Full => Err(BeginError::Full),
@@ -69,11 +71,16 @@ pub async fn begin(
 
 /// The login as the provider sees it: the same when it begins and when its code is exchanged.
 pub fn login<'a>(
+    app: &'a App,
     issuer: &'a Issuer,
     acting: &'a AppCredentials,
     pending: &'a Pending,
     state: &'a str,
 ) -> Login<'a> {
+    let server = match &pending.purpose {
+        Purpose::Authorization(request) => app.config.servers.get(&request.server),
+        Purpose::Account { .. } => None,
+    };
     Login {
         acting,
         redirect_uri: &issuer.callback,
@@ -81,6 +88,7 @@ pub fn login<'a>(
         nonce: &pending.nonce,
         verifier: &pending.verifier,
         scopes: pending.purpose.scopes(),
+        questions: server.map_or(&NO_QUESTIONS, Server::questions),
     }
 }
 

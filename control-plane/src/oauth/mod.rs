@@ -1,5 +1,6 @@
 //! The rules of OAuth as pure functions of values: no HTTP, no store, no clock.
 
+pub mod admission;
 pub mod client;
 pub mod code;
 pub mod enrolment;

@@ -76,6 +76,12 @@ impl Renewal {
         matches!(self.stage, Stage::Leased { .. }) && self.attempts == attempt
     }
 
+    /// With the latest attempt going on until `until`, at what it has brought so far.
+    #[must_use]
+    pub const fn goes_on(self, until: Timestamp) -> Self {
+        Self { stage: Stage::Leased { until }, ..self }
+    }
+
     /// After the latest attempt has failed; the next may begin at `until`.
     #[must_use]
     pub const fn deferred(self, until: Timestamp) -> Self {
@@ -116,6 +122,14 @@ mod tests {
             assert!(renewal.busy(longest).is_some());
             assert!(renewal.busy(longest.before(Duration::from_millis(1))).is_none());
         }
+    }
+
+    #[test]
+    fn an_attempt_that_goes_on_stays_the_same_and_keeps_others_out() {
+        let third = Renewal { attempts: 3, stage: Stage::Leased { until: at(10) } }.goes_on(at(30));
+        assert!(third.is_held_by(3) && third.attempt() == 3);
+        assert_eq!(third.busy(at(29)), Some(Busy::Held { until: at(30) }));
+        assert_eq!(third.busy(at(30)), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 use super::oidc::{Claims, Oidc, Rules, refused, require};
 use super::{App, Http, Identity, OidcSettings, ProviderError, identity};
 
@@ -142,8 +144,12 @@ impl Rules for Entra {
 
     /// The subject is the account, `oid.tid`, which is how Microsoft's own libraries write it: `sub` is another one
     /// for each app, and an e-mail address or a user name can be given to somebody else.
-    fn admit(&self, claims: &Claims, identity: Identity) -> Result<Identity, ProviderError> {
-        let [object, tenant] = ["oid", "tid"].map(|claim| claims.text(claim).filter(|id| is_id(id)));
+    ///
+    /// A tenant's administrators write whatever address they like into an account. That the tenant owns the address's
+    /// domain, `xms_edov` says alone (Microsoft's "Optional claims reference").
+    fn admit(&self, claims: &Map<String, Value>, mut identity: Identity) -> Result<Identity, ProviderError> {
+        let [object, tenant] =
+            ["oid", "tid"].map(|claim| identity::text(claims, claim).filter(|id| is_id(id)));
         let (Some(object), Some(tenant)) = (object, tenant) else {
             return Err(refused("oid is no identifier"));
         };
@@ -153,14 +159,21 @@ impl Rules for Entra {
             )));
         }
         let subject = identity::subject(&format!("{object}.{tenant}"));
-        let subject = subject.ok_or_else(|| refused("oid is no identifier"))?;
-        Ok(Identity { subject, ..identity })
+        identity.subject = subject.ok_or_else(|| refused("oid is no identifier"))?;
+        identity.facts.email_verified = owns_domain(claims.get("xms_edov"));
+        identity.facts.organizations.insert(tenant.to_ascii_lowercase());
+        Ok(identity)
     }
 
     /// It is Microsoft Graph's, and the access token is for whatever the scopes name.
     fn has_userinfo(&self) -> bool {
         false
     }
+}
+
+/// `xms_edov` is a truth value by its documentation, and has been seen as a 1.
+fn owns_domain(claim: Option<&Value>) -> bool {
+    identity::is_true(claim) || claim.is_some_and(|value| *value == 1 || *value == "1")
 }
 
 #[cfg(test)]

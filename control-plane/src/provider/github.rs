@@ -1,6 +1,7 @@
 //! `kind: github`: GitHub's OAuth apps and GitHub apps, on github.com, GHE.com and Enterprise Server.
 
 use async_trait::async_trait;
+use http::StatusCode;
 use portcullis_proto::time::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -12,6 +13,11 @@ use super::{
     App, AppCredentials, Http, Identity, Login, OAuth2Settings, Provider, ProviderError, ProviderTokens,
     identity,
 };
+use crate::oauth::admission::Questions;
+
+/// So that an OAuth app sees a membership that the user keeps private, and an address that is.
+const READ_ORGANIZATIONS: &str = "read:org";
+const READ_EMAILS: &str = "user:email";
 
 /// `kind: github`.
 #[derive(Clone, Debug)]
@@ -32,14 +38,9 @@ pub(super) struct GitHub {
     oauth2: OAuth2,
     http: Http,
     emails: Url,
-    organization: Option<Organization>,
-}
-
-#[derive(Debug)]
-struct Organization {
-    name: String,
-    /// The user's own membership in it.
-    membership: Url,
+    /// Where the user's own memberships in organizations are.
+    memberships: Url,
+    organization: Option<String>,
 }
 
 /// An element of `GET /user/emails`.
@@ -53,8 +54,18 @@ struct Email {
 
 /// `GET /user/memberships/orgs/{org}`.
 #[derive(Deserialize)]
-struct Membership {
+struct Answer {
     state: String,
+}
+
+/// What is known of a user and an organization.
+enum Membership {
+    /// A member who has accepted the invitation.
+    Active,
+    /// Not so.
+    Inactive,
+    /// No member as far as the app can see. 404: no member; 403: the organization does not let the app see.
+    Unseen(StatusCode),
 }
 
 // === impl GitHubSettings ===
@@ -79,13 +90,9 @@ impl GitHubSettings {
 impl GitHub {
     pub(super) fn new(settings: GitHubSettings, http: Http) -> Self {
         let GitHubSettings { base_url, api_url, organization, mut app } = settings;
-        let organization = organization.map(|name| {
-            // Without it, an OAuth app does not see a membership that the user keeps private.
-            if !app.scopes.iter().any(|scope| scope == "read:org") {
-                app.scopes.push("read:org".into());
-            }
-            Organization { membership: below(&api_url, &["user", "memberships", "orgs", &name]), name }
-        });
+        if organization.is_some() && !app.scopes.iter().any(|scope| scope == READ_ORGANIZATIONS) {
+            app.scopes.push(READ_ORGANIZATIONS.into());
+        }
         let settings = OAuth2Settings {
             authorization_endpoint: below(&base_url, &["login", "oauth", "authorize"]),
             token_endpoint: below(&base_url, &["login", "oauth", "access_token"]),
@@ -98,44 +105,90 @@ impl GitHub {
             app,
         };
         let emails = below(&api_url, &["user", "emails"]);
-        Self { oauth2: OAuth2::new(settings, http.clone()), http, emails, organization }
+        let memberships = below(&api_url, &["user", "memberships", "orgs"]);
+        Self { oauth2: OAuth2::new(settings, http.clone()), http, emails, memberships, organization }
     }
 
-    /// The verified primary address. A profile shows none where the user keeps it private, and whether we may ask
-    /// for it is the app's configuration. It is display data: without it the login goes on.
-    async fn email(&self, access_token: &SecretString) -> Option<String> {
-        match self.http.get_json::<Vec<Email>>("user/emails", &self.emails, Some(access_token)).await {
+    /// Adds what GitHub's API says to what the profile does, where the user may log in.
+    async fn complete(
+        &self,
+        mut identity: Identity,
+        access_token: &SecretString,
+        questions: &Questions,
+    ) -> Result<Identity, ProviderError> {
+        self.check_membership(access_token).await?;
+        for name in &questions.organizations {
+            if let Membership::Active = self.membership(name, access_token).await? {
+                identity.facts.organizations.insert(name.clone());
+            }
+        }
+        // The profile says nothing of that.
+        identity.facts.email_verified = false;
+        if questions.email {
+            if let Some(email) = self.known_email(access_token).await? {
+                identity.email = Some(email);
+                identity.facts.email_verified = true;
+            }
+        } else if identity.email.is_none() {
+            identity.email = self.email(access_token).await;
+        }
+        Ok(identity)
+    }
+
+    /// The verified primary address, where the app may see it: that is the app's configuration.
+    async fn known_email(&self, access_token: &SecretString) -> Result<Option<String>, ProviderError> {
+        match self.http.find_json::<Vec<Email>>("user/emails", &self.emails, Some(access_token)).await? {
             Ok(emails) => {
-                let primary = emails.iter().find(|email| email.primary && email.verified)?;
-                identity::email(Some(&primary.address))
+                let primary = emails.iter().find(|email| email.primary && email.verified);
+                Ok(primary.and_then(|email| identity::email(Some(&email.address))))
             }
-            Err(error) => {
-                tracing::debug!(%error, "no e-mail address from GitHub");
-                None
+            Err(status) => {
+                tracing::debug!(%status, "the app may not see e-mail addresses at GitHub");
+                Ok(None)
             }
         }
     }
 
-    /// Whether the user is a member who has accepted the invitation.
+    /// The same as display data, for whom the profile shows none: without it the login goes on.
+    async fn email(&self, access_token: &SecretString) -> Option<String> {
+        self.known_email(access_token).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "no e-mail address from GitHub");
+            None
+        })
+    }
+
+    /// Whether the user is of the one organization whose members may log in.
     async fn check_membership(&self, access_token: &SecretString) -> Result<(), ProviderError> {
-        let Some(Organization { name, membership }) = &self.organization else { return Ok(()) };
-        let answer = self.http.get_json::<Membership>("the membership", membership, Some(access_token)).await;
-        match answer {
-            Ok(Membership { state }) if state == "active" => Ok(()),
-            Ok(_) => Err(ProviderError::NotAllowed(format!("the membership in {name} is not active"))),
-            // 404: no member; 403: the organization does not let the app see.
-            Err(ProviderError::Refused(why)) => Err(ProviderError::NotAllowed(format!(
-                "no member of {name} as far as the app can see: {why}"
-            ))),
-            Err(error) => Err(error),
-        }
+        let Some(name) = &self.organization else { return Ok(()) };
+        let why = match self.membership(name, access_token).await? {
+            Membership::Active => return Ok(()),
+            Membership::Inactive => format!("the membership in {name} is not active"),
+            Membership::Unseen(status) => {
+                format!("no member of {name} as far as the app can see: HTTP {}", status.as_u16())
+            }
+        };
+        Err(ProviderError::NotAllowed(why))
+    }
+
+    async fn membership(&self, name: &str, token: &SecretString) -> Result<Membership, ProviderError> {
+        let url = below(&self.memberships, &[name]);
+        let found = self.http.find_json::<Answer>("the membership", &url, Some(token)).await?;
+        Ok(match found {
+            Ok(Answer { state }) if state == "active" => Membership::Active,
+            Ok(_) => Membership::Inactive,
+            Err(status) => Membership::Unseen(status),
+        })
     }
 }
 
 #[async_trait]
 impl Provider for GitHub {
     async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
-        self.oauth2.authorization_url(login).await
+        let Questions { email, organizations, .. } = login.questions;
+        let mut scopes = login.scopes.to_vec();
+        scopes.extend(email.then(|| READ_EMAILS.to_owned()));
+        scopes.extend((!organizations.is_empty()).then(|| READ_ORGANIZATIONS.to_owned()));
+        self.oauth2.authorization_url(&Login { scopes: &scopes, ..*login }).await
     }
 
     async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError> {
@@ -148,11 +201,8 @@ impl Provider for GitHub {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
-        let (mut identity, tokens) = self.oauth2.exchange(code, login, now).await.map_err(as_standard)?;
-        self.check_membership(&tokens.access_token).await?;
-        if identity.email.is_none() {
-            identity.email = self.email(&tokens.access_token).await;
-        }
+        let (identity, tokens) = self.oauth2.exchange(code, login, now).await.map_err(as_standard)?;
+        let identity = self.complete(identity, &tokens.access_token, login.questions).await?;
         Ok((identity, tokens))
     }
 
@@ -163,6 +213,19 @@ impl Provider for GitHub {
         now: Timestamp,
     ) -> Result<ProviderTokens, ProviderError> {
         self.oauth2.refresh(refresh_token, acting, now).await.map_err(as_standard)
+    }
+
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        acting: &AppCredentials,
+        questions: &Questions,
+        now: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        match self.oauth2.identify(tokens, acting, questions, now).await? {
+            Some(identity) => self.complete(identity, &tokens.access_token, questions).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 

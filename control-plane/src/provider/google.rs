@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 use super::oidc::{Claims, Oidc, Rules};
-use super::{App, Http, Identity, OidcSettings, ProviderError};
+use super::{App, Http, Identity, OidcSettings, ProviderError, identity};
 
 /// `iss` of the ID tokens of Google's older token endpoints (its OpenID Connect reference, "An ID token's payload").
 const OLD_ISSUER: &str = "accounts.google.com";
@@ -55,13 +57,21 @@ impl Rules for Google {
 
     /// The parameter `hd` only arranges the login page: the browser can take it out. The claim is what counts.
     /// An e-mail address in the domain is not enough: personal accounts can have one.
-    fn admit(&self, claims: &Claims, identity: Identity) -> Result<Identity, ProviderError> {
-        let Some(domain) = &self.hosted_domain else { return Ok(identity) };
-        if claims.text("hd").is_some_and(|hd| hd.eq_ignore_ascii_case(domain)) {
-            Ok(identity)
-        } else {
-            Err(ProviderError::NotAllowed(format!("the account is not one of the domain {domain}")))
+    ///
+    /// Of an address that Google does not host it says that it was verified once; whose it is by now, Google does not
+    /// know (its guide "Verify the Google ID token on your server side").
+    fn admit(&self, claims: &Map<String, Value>, mut identity: Identity) -> Result<Identity, ProviderError> {
+        let hd = identity::text(claims, "hd").filter(|hd| !hd.is_empty()).map(str::to_ascii_lowercase);
+        if let Some(domain) = &self.hosted_domain
+            && hd.as_ref() != Some(domain)
+        {
+            return Err(ProviderError::NotAllowed(format!("the account is not one of the domain {domain}")));
         }
+        let gmail = identity.email.as_ref().and_then(|email| email.rsplit_once('@'));
+        let gmail = gmail.is_some_and(|(_, domain)| domain.eq_ignore_ascii_case("gmail.com"));
+        identity.facts.email_verified &= gmail || hd.is_some();
+        identity.facts.organizations.extend(hd);
+        Ok(identity)
     }
 }
 

@@ -58,7 +58,7 @@ impl Http {
         }
         let mut answer = self.0.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = answer.status();
-        if may_pass(status) {
+        if may_pass(status) || is_rate_limit(status, answer.headers()) {
             let reason = format!("HTTP {}", status.as_u16());
             return Err(match retry_after(answer.headers()) {
                 Some(retry_after) => ProviderError::Busy { reason, retry_after },
@@ -126,14 +126,27 @@ impl Http {
         url: &Url,
         bearer: Option<&SecretString>,
     ) -> Result<T, ProviderError> {
-        let answer =
-            self.send(request(Method::GET, what, url, bearer)?).await.map_err(|error| error.about(what))?;
-        if answer.status() != StatusCode::OK {
-            return Err(ProviderError::Refused(format!("{what}: HTTP {}", answer.status().as_u16())));
+        let found = self.find_json(what, url, bearer).await?;
+        found.map_err(|status| ProviderError::Refused(format!("{what}: HTTP {}", status.as_u16())))
+    }
+
+    /// The same where there may be none, or none that the app may see: then its status, 404 or 403.
+    pub(super) async fn find_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        url: &Url,
+        bearer: Option<&SecretString>,
+    ) -> Result<Result<T, StatusCode>, ProviderError> {
+        let request = request(Method::GET, what, url, bearer)?;
+        let answer = self.send(request).await.map_err(|error| error.about(what))?;
+        match answer.status() {
+            // What serde says would quote the body.
+            StatusCode::OK => serde_json::from_slice(answer.body())
+                .map(Ok)
+                .map_err(|_| ProviderError::Malformed(format!("{what} is not the JSON that it must be"))),
+            none @ (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) => Ok(Err(none)),
+            other => Err(ProviderError::Refused(format!("{what}: HTTP {}", other.as_u16()))),
         }
-        // What serde says would quote the body.
-        serde_json::from_slice(answer.body())
-            .map_err(|_| ProviderError::Malformed(format!("{what} is not the JSON that it must be")))
     }
 }
 
@@ -193,6 +206,12 @@ pub(super) fn is_loopback_http(url: &Url) -> bool {
 /// Whether the status is about the provider's state rather than about the request.
 fn may_pass(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// Whether a 403 is about how much was asked, not about what: GitHub's, by its "Rate limits for the REST API".
+fn is_rate_limit(status: StatusCode, headers: &HeaderMap) -> bool {
+    let used_up = || headers.get("x-ratelimit-remaining").is_some_and(|remaining| remaining == "0");
+    status == StatusCode::FORBIDDEN && (headers.contains_key(header::RETRY_AFTER) || used_up())
 }
 
 /// `Retry-After` in seconds. A date is not read: whoever waits has a pause of their own.

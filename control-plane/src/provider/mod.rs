@@ -35,6 +35,8 @@ use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
+use crate::oauth::admission::{Facts, Questions};
+
 pub use authorization::OWN_PARAMETERS;
 pub use client_key::{ClientKey, ClientKeyError};
 pub use entra::{EntraSettings, Tenant};
@@ -42,7 +44,7 @@ pub use github::GitHubSettings;
 pub use google::GoogleSettings;
 pub(crate) use http::DEADLINE;
 pub use http::Http;
-pub(crate) use identity::is_domain;
+pub(crate) use identity::{is_domain, subject};
 pub use oauth2::OAuth2Settings;
 pub use oidc::OidcSettings;
 pub use registration::{DynamicRegistration, Enrolment, Management, NewClient, RegisteredClient};
@@ -144,6 +146,15 @@ pub trait Provider: Send + Sync + 'static {
     async fn deregister(&self, _client: &Management) -> Result<(), ProviderError> {
         Err(ProviderError::NoRegistration)
     }
+    /// Who the user is by now, as far as `questions` ask, by what a refresh has just brought. That it is the user
+    /// who logged in is for the caller to see. `acting` is who refreshed. `None` where the provider says nothing of a user after the login.
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        acting: &AppCredentials,
+        questions: &Questions,
+        now: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError>;
 }
 
 /// One login, as the provider sees it.
@@ -161,6 +172,8 @@ pub struct Login<'a> {
     pub verifier: &'a str,
     /// What is asked for, beside the app's own scopes.
     pub scopes: &'a [String],
+    /// What is to be found out about the user.
+    pub questions: &'a Questions,
 }
 
 /// Who logged in.
@@ -168,8 +181,11 @@ pub struct Login<'a> {
 pub struct Identity {
     /// The provider's immutable identifier.
     pub subject: Subject,
-    /// The e-mail address, where the provider names one. Not necessarily verified: display data.
+    /// The e-mail address, where the provider names one. Not necessarily verified: display data, unless
+    /// [`Facts::email_verified`].
     pub email: Option<String>,
+    /// What else was asked about.
+    pub facts: Facts,
 }
 
 /// What a provider's token endpoint gave.
@@ -181,6 +197,8 @@ pub struct ProviderTokens {
     pub expires_at: Option<Timestamp>,
     /// `refresh_token`, where there is one.
     pub refresh_token: Option<SecretString>,
+    /// `id_token` (OpenID Connect Core sections 3.1.3.3 and 12.2), unchecked. It is not kept.
+    pub id_token: Option<SecretString>,
 }
 
 /// Why a provider cannot be used right now, or at all. No text of it carries a secret.
@@ -274,3 +292,6 @@ impl fmt::Debug for Login<'_> {
         f.debug_struct("Login").field("scopes", &self.scopes).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

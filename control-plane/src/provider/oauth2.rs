@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::registration::{self, Method, Offer};
-use super::token_endpoint::{Exchanged, TokenEndpoint};
+use super::token_endpoint::TokenEndpoint;
 use super::{
     App, AppCredentials, AppIdentity, Enrolment, Http, Identity, Login, Management, NewClient, Provider,
     ProviderError, ProviderTokens, authorization, identity,
 };
+use crate::oauth::admission::{Facts, Questions};
 
 /// `kind: oauth2`: explicit endpoints; who the user is, a request with the access token tells.
 #[derive(Clone, Debug)]
@@ -52,6 +53,17 @@ impl OAuth2 {
     fn token_endpoint<'a>(&'a self, acting: &'a AppCredentials) -> TokenEndpoint<'a> {
         TokenEndpoint::new(&self.settings.token_endpoint, acting, &self.http)
     }
+
+    /// Whom the access token belongs to.
+    async fn user(
+        &self,
+        access_token: &SecretString,
+        questions: &Questions,
+    ) -> Result<Identity, ProviderError> {
+        let endpoint = &self.settings.userinfo_endpoint;
+        let user = self.http.get_json("userinfo", endpoint, Some(access_token)).await?;
+        self.settings.identity(&user, questions)
+    }
 }
 
 #[async_trait]
@@ -75,10 +87,8 @@ impl Provider for OAuth2 {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
-        let Exchanged { tokens, .. } = self.token_endpoint(login.acting).exchange(code, login, now).await?;
-        let endpoint = &self.settings.userinfo_endpoint;
-        let user = self.http.get_json("userinfo", endpoint, Some(&tokens.access_token)).await?;
-        Ok((self.settings.identity(&user)?, tokens))
+        let tokens = self.token_endpoint(login.acting).exchange(code, login, now).await?;
+        Ok((self.user(&tokens.access_token, login.questions).await?, tokens))
     }
 
     async fn refresh(
@@ -102,17 +112,33 @@ impl Provider for OAuth2 {
     async fn deregister(&self, client: &Management) -> Result<(), ProviderError> {
         registration::deregister(&self.http, client).await
     }
+
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        _: &AppCredentials,
+        questions: &Questions,
+        _: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        self.user(&tokens.access_token, questions).await.map(Some)
+    }
 }
 
 // === impl OAuth2Settings ===
 
 impl OAuth2Settings {
-    /// Who userinfo says the user is.
-    fn identity(&self, user: &Map<String, Value>) -> Result<Identity, ProviderError> {
+    /// Who userinfo says the user is. Whether the e-mail address is verified, it says in `email_verified`, as that of
+    /// OpenID Connect does (Core section 5.1).
+    fn identity(&self, user: &Map<String, Value>, questions: &Questions) -> Result<Identity, ProviderError> {
         let subject = user.get(&self.subject_member).and_then(subject).ok_or_else(|| {
             ProviderError::Malformed(format!("userinfo has no identifier in `{}`", self.subject_member))
         })?;
-        Ok(Identity { subject, email: identity::email(user.get(&self.email_member)) })
+        let facts = Facts {
+            email_verified: identity::is_true(user.get("email_verified")),
+            claims: identity::claims(user, questions),
+            ..Facts::default()
+        };
+        Ok(Identity { subject, email: identity::email(user.get(&self.email_member)), facts })
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) use keys::{SigningKey, forged};
 pub(crate) use keys::{certificate, rsa_key};
 
 use super::{App, AppCredentials, AppIdentity, ClientAuth, Http, Login, ProviderError};
+use crate::oauth::admission::{NO_QUESTIONS, Questions};
 
 /// In every secret of these tests, so that none is overlooked where it should not be.
 pub(super) const MARK: &str = "s3cr3t";
@@ -73,7 +74,14 @@ pub(super) fn login() -> Login<'static> {
         nonce: NONCE,
         verifier: "s3cr3t-verifier-dBjftJeZ4CVP-mB92K27uhbUJU1p1r",
         scopes: &[],
+        questions: &NO_QUESTIONS,
     }
+}
+
+/// Asks about the e-mail address, these claims and these organizations.
+pub(super) fn questions(claims: &[&str], organizations: &[&str]) -> Questions {
+    let texts = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    Questions { email: true, claims: texts(claims), organizations: texts(organizations) }
 }
 
 pub(super) fn http() -> Http {
@@ -149,6 +157,7 @@ pub(super) struct Reply {
     pub(super) content_type: &'static str,
     pub(super) location: Option<&'static str>,
     pub(super) retry_after: Option<&'static str>,
+    pub(super) rate_limit_remaining: Option<&'static str>,
     pub(super) body: Vec<u8>,
     /// Never answers.
     pub(super) hangs: bool,
@@ -244,6 +253,9 @@ async fn answer(
     if let Some(retry_after) = reply.retry_after {
         answer.headers_mut().insert(header::RETRY_AFTER, retry_after.parse().unwrap());
     }
+    if let Some(remaining) = reply.rate_limit_remaining {
+        answer.headers_mut().insert("x-ratelimit-remaining", remaining.parse().unwrap());
+    }
     answer
 }
 
@@ -260,6 +272,7 @@ impl Reply {
             content_type: "text/html",
             location: None,
             retry_after: None,
+            rate_limit_remaining: None,
             body: body.into(),
             hangs: false,
         }

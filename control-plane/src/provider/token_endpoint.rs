@@ -32,15 +32,6 @@ pub(super) struct TokenEndpoint<'a> {
     http: &'a Http,
 }
 
-/// The answer to a code.
-#[derive(Debug)]
-pub(super) struct Exchanged {
-    /// The tokens.
-    pub(super) tokens: ProviderTokens,
-    /// `id_token` (OpenID Connect Core section 3.1.3.3), unchecked.
-    pub(super) id_token: Option<SecretString>,
-}
-
 type Answer = StandardTokenResponse<IdTokenMember, BasicTokenType>;
 
 type TokenClient = Client<
@@ -91,7 +82,7 @@ impl<'a> TokenEndpoint<'a> {
         code: &SecretString,
         login: &Login<'_>,
         now: Timestamp,
-    ) -> Result<Exchanged, ProviderError> {
+    ) -> Result<ProviderTokens, ProviderError> {
         let mut request = self
             .client
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
@@ -101,12 +92,10 @@ impl<'a> TokenEndpoint<'a> {
             request = request.add_extra_param(name, value);
         }
         let answer = request.request_async(self.http).await.map_err(failure)?;
-        let id_token = answer.extra_fields().id_token.clone().map(SecretString::from);
-        Ok(Exchanged { tokens: tokens(&answer, now)?, id_token })
+        tokens(&answer, now)
     }
 
-    /// Gets a new access token (RFC 6749 section 6). An ID token in the answer says nothing new: who the user
-    /// is was settled at the login.
+    /// Gets a new access token (RFC 6749 section 6).
     pub(super) async fn refresh(
         &self,
         refresh_token: &SecretString,
@@ -198,7 +187,8 @@ fn tokens(answer: &Answer, now: Timestamp) -> Result<ProviderTokens, ProviderErr
     }
     let expires_at = answer.expires_in().map(|life| now.after(life));
     let refresh_token = answer.refresh_token().map(RefreshToken::secret);
-    usable(answer.access_token().secret(), expires_at, refresh_token.map(String::as_str))
+    let tokens = usable(answer.access_token().secret(), expires_at, refresh_token.map(String::as_str))?;
+    Ok(ProviderTokens { id_token: answer.extra_fields().id_token.clone().map(SecretString::from), ..tokens })
 }
 
 /// The tokens, where the access token can be the value of a header, which it will be.
@@ -211,7 +201,7 @@ pub(super) fn usable(
         return Err(ProviderError::Malformed("access_token is empty or fits in no header".into()));
     }
     let refresh_token = refresh_token.filter(|token| !token.is_empty()).map(SecretString::from);
-    Ok(ProviderTokens { access_token: access_token.into(), expires_at, refresh_token })
+    Ok(ProviderTokens { access_token: access_token.into(), expires_at, refresh_token, id_token: None })
 }
 
 #[cfg(test)]

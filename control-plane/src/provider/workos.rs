@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{
     App, AppCredentials, ClientAuth, Http, Identity, Login, Provider, ProviderError, ProviderTokens,
     authorization, identity, token_endpoint,
 };
+use crate::oauth::admission::{Facts, Questions};
 use crate::oauth::scope::Scopes;
 
 /// `kind: workos`.
@@ -40,6 +41,8 @@ pub enum Selector {
 pub(super) struct WorkOs {
     authorize: Url,
     authenticate: Url,
+    /// What is said of a user is below it.
+    users: Url,
     /// The organization that the session must be in.
     organization: Option<String>,
     app: App,
@@ -55,17 +58,27 @@ struct Authenticated {
     refresh_token: Option<String>,
 }
 
+/// `GET /user_management/users/{id}` answers the same.
 #[derive(Deserialize)]
 struct User {
     id: String,
     email: Option<Value>,
+    #[serde(default)]
+    email_verified: bool,
 }
 
-/// What is used of the access token's claims.
+/// The access token's claims.
 #[derive(Deserialize)]
 struct Session {
     /// Seconds since 1970.
     exp: u64,
+    /// The user.
+    sub: Option<String>,
+    /// The organization that the session is in.
+    org_id: Option<String>,
+    /// `role`, `permissions` and what else the environment puts there.
+    #[serde(flatten)]
+    further: Map<String, Value>,
 }
 
 // === impl WorkOsSettings ===
@@ -93,11 +106,12 @@ impl WorkOs {
         app.authorize_parameters.push((name.into(), value.clone()));
         let (authorize, authenticate) =
             (below("user_management/authorize"), below("user_management/authenticate"));
+        let users = below("user_management/users/");
         let organization = match selector {
             Selector::Organization(id) => Some(id),
             Selector::Provider(_) | Selector::Connection(_) => None,
         };
-        Self { authorize, authenticate, organization, app, http }
+        Self { authorize, authenticate, users, organization, app, http }
     }
 
     /// `grant` is what the request has beside the app's credentials.
@@ -117,6 +131,44 @@ impl WorkOs {
                 "the answer of user_management/authenticate is not what it must be".into(),
             )
         })
+    }
+
+    async fn user(&self, acting: &AppCredentials, id: &str) -> Result<User, ProviderError> {
+        let mut url = self.users.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(id);
+        }
+        let (ClientAuth::Basic(key) | ClientAuth::Post(key)) = &acting.auth else {
+            return Err(ProviderError::Malformed("there is no API key".into()));
+        };
+        let user: User = self.http.get_json("the user", &url, Some(key)).await?;
+        if user.id == id {
+            Ok(user)
+        } else {
+            Err(ProviderError::Malformed("the user is another than was asked for".into()))
+        }
+    }
+
+    /// Who the user is, where they may log in.
+    fn identity(
+        &self,
+        user: &User,
+        organization: Option<&str>,
+        claims: &Map<String, Value>,
+        questions: &Questions,
+    ) -> Result<Identity, ProviderError> {
+        // The parameter alone binds nobody: the browser can change it.
+        if self.organization.is_some() && organization != self.organization.as_deref() {
+            return Err(ProviderError::NotAllowed("the session is not in the organization".into()));
+        }
+        let subject = identity::subject(&user.id)
+            .ok_or_else(|| ProviderError::Malformed("the user has no identifier in `id`".into()))?;
+        let facts = Facts {
+            email_verified: user.email_verified,
+            claims: identity::claims(claims, questions),
+            organizations: organization.map(ToOwned::to_owned).into_iter().collect(),
+        };
+        Ok(Identity { subject, email: identity::email(user.email.as_ref()), facts })
     }
 }
 
@@ -144,14 +196,11 @@ impl Provider for WorkOs {
             "code_verifier": login.verifier,
         });
         let answer = self.authenticate(login.acting, grant).await?;
-        // The parameter alone binds nobody: the browser can change it.
-        if self.organization.is_some() && answer.organization_id != self.organization {
-            return Err(ProviderError::NotAllowed("the session is not in the organization".into()));
-        }
-        let subject = identity::subject(&answer.user.id)
-            .ok_or_else(|| ProviderError::Malformed("the user has no identifier in `id`".into()))?;
-        let email = identity::email(answer.user.email.as_ref());
-        Ok((Identity { subject, email }, answer.tokens()?))
+        let tokens = answer.tokens()?;
+        let claims = session(&tokens.access_token)?.further;
+        let identity =
+            self.identity(&answer.user, answer.organization_id.as_deref(), &claims, login.questions)?;
+        Ok((identity, tokens))
     }
 
     async fn refresh(
@@ -163,23 +212,41 @@ impl Provider for WorkOs {
         let grant = json!({ "grant_type": "refresh_token", "refresh_token": refresh_token.expose_secret() });
         self.authenticate(acting, grant).await?.tokens()
     }
+
+    /// From the new access token, and for the e-mail address from the user's own entry, which the API key opens.
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        acting: &AppCredentials,
+        questions: &Questions,
+        _: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        let Session { sub, org_id, further, .. } = session(&tokens.access_token)?;
+        let id = sub.ok_or_else(|| ProviderError::Malformed("access_token has no `sub`".into()))?;
+        let user = if questions.email {
+            self.user(acting, &id).await?
+        } else {
+            User { id, email: None, email_verified: false }
+        };
+        self.identity(&user, org_id.as_deref(), &further, questions).map(Some)
+    }
 }
 
 // === impl Authenticated ===
 
 impl Authenticated {
     fn tokens(&self) -> Result<ProviderTokens, ProviderError> {
-        let expires_at = expires_at(&self.access_token)?;
+        let session = session(&SecretString::from(self.access_token.as_str()))?;
+        let expires_at = Timestamp::from_millis(session.exp.saturating_mul(1000));
         token_endpoint::usable(&self.access_token, Some(expires_at), self.refresh_token.as_deref())
     }
 }
 
-/// Only the access token itself says how long it lives. It comes from WorkOS's own endpoint: whether its
-/// signature is right is for whom it is shown to.
-fn expires_at(access_token: &str) -> Result<Timestamp, ProviderError> {
-    let session: Session = jsonwebtoken::dangerous::insecure_decode_claims(access_token)
-        .map_err(|_| ProviderError::Malformed("access_token is no JWT with `exp`".into()))?;
-    Ok(Timestamp::from_millis(session.exp.saturating_mul(1000)))
+/// Only the access token itself says how long it lives, and what its session is. It comes from WorkOS's own
+/// endpoint over TLS: whether its signature is right is for whom it is shown to.
+fn session(access_token: &SecretString) -> Result<Session, ProviderError> {
+    jsonwebtoken::dangerous::insecure_decode_claims(access_token.expose_secret())
+        .map_err(|_| ProviderError::Malformed("access_token is no JWT with `exp`".into()))
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ macro_rules! contract {
                 a_result_replaces_the_version_and_ends_lease_and_pauses, a_failure_defers_the_next_attempt,
                 a_lease_that_nobody_ends_runs_out, who_was_taken_over_ends_nothing,
                 a_late_result_does_not_replace_its_successors, a_late_result_counts_where_there_is_no_other,
-                the_holder_may_revoke_once, a_revoked_grant_takes_no_result;
+                the_holder_may_revoke_once, a_revoked_grant_takes_no_result,
+                what_is_kept_replaces_the_version_and_the_attempt_goes_on, what_is_kept_late_does_not_replace_its_successors,
+                what_is_kept_late_leaves_the_successor_with_nothing, a_kept_lease_runs_out_and_is_taken_over;
             codes: a_code_brings_its_tokens, an_unknown_or_late_code_brings_nothing,
                 a_replay_revokes_what_the_code_brought, a_replay_of_a_dead_grants_code_appends_nothing,
                 a_code_of_a_revoked_grant_is_gone, of_parallel_redemptions_one_is_issued_and_the_grant_dies;

@@ -150,6 +150,17 @@ pub trait Store: UserStore + Send + Sync + 'static {
     /// there: the provider may have used the old refresh token up for the answer that is offered here.
     async fn update_upstream(&self, lease: Lease, upstream: Upstream) -> Result<bool, StoreError>;
 
+    /// Replaces what the provider gave as [`update_upstream`](Self::update_upstream) does, and under the same
+    /// conditions, but holds on to the lease: what was given is safe, and not yet the result. Gives the lease on
+    /// the new version, which runs out at `until`; the attempts are not counted anew. `None` where nothing was
+    /// replaced.
+    async fn keep_upstream(
+        &self,
+        lease: Lease,
+        upstream: Upstream,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, StoreError>;
+
     /// Ends the lease after a failure: nobody gets the next before `until`. Changes nothing where the lease has
     /// been taken over. Tells whether it did.
     async fn defer(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;

@@ -2,10 +2,12 @@
 //! used, and no retry storm.
 //!
 //! [`freshen`] decides whether a refresh is due and how long it is waited for; `refresh` makes it, under a lease
-//! that the store gives; `gate` bounds what all grants together ask of one provider.
+//! that the store gives; `recheck` asks after it whether the user may still in, where the server has rules; `gate`
+//! bounds what all grants together ask of one provider.
 
 mod backoff;
 mod gate;
+mod recheck;
 mod refresh;
 mod seal;
 
@@ -85,7 +87,8 @@ impl Upstreams {
 /// The grant with a credential that is good at `now`, refreshed where it is about to expire.
 ///
 /// Where the server gets another credential than the provider's, it is refreshed all the same: a provider that ends a
-/// user's session ends the grant. But neither an outage of the provider nor the lack of a refresh token stops anybody.
+/// user's session ends the grant. But the lack of a refresh token stops nobody, and an outage of the provider only those
+/// who must be asked about.
 pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Freshness, StoreError> {
     freshen_within(PATIENCE, app, grant, now).await
 }
@@ -100,8 +103,10 @@ async fn freshen_within(
     let expired = expires_at.is_some_and(|at| at <= now);
     let expires_soon = expires_at.is_some_and(|at| at <= now.after(AHEAD));
     let server = app.config.servers.get(&grant.server);
-    let is_needed = server.is_none_or(|server| server.credential.is_provider_token());
-    if !expires_soon || (grant.upstream.refresh_token.is_none() && !(expired && is_needed)) {
+    let is_sent = server.is_none_or(|server| server.credential.is_provider_token());
+    // Where there are rules, only the provider can say that the user still fulfils them.
+    let is_needed = is_sent || server.is_some_and(|server| server.allow.is_some());
+    if !expires_soon || (grant.upstream.refresh_token.is_none() && !(expired && is_sent)) {
         return Ok(Freshness::Good(Box::new(grant)));
     }
     // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must
@@ -113,6 +118,10 @@ async fn freshen_within(
     };
     Ok(match outcome {
         Outcome::Refreshed => match app.store.live_grant(&grant.id).await? {
+            // It may be one that is not to be used before its user has been asked about.
+            Some(grant) if is_needed && grant.upstream.credential_expires_at.is_some_and(|at| at <= now) => {
+                Freshness::Unavailable
+            }
             Some(grant) => Freshness::Good(Box::new(grant)),
             None => Freshness::Dead,
         },

@@ -4,7 +4,7 @@
 //! shows it the same refresh token; what the provider gives is durable before anybody uses it. A process that dies
 //! between the provider's answer and our write loses that answer: providers that rotate will then refuse the old
 //! refresh token, and the user logs in again. No order avoids this, since the provider and the store cannot commit
-//! together.
+//! together. Where the user is to be asked about, what the provider gave is kept before, and used after.
 
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use thiserror::Error;
 use tokio::time::{interval, timeout};
 
 use super::backoff::{Backoff, draw};
-use super::gate::{Gate, Shut};
+use super::gate::{Gate, Pass, Shut};
+use super::recheck::Verdict;
 use super::seal::seal;
-use super::{AHEAD, PATIENCE};
+use super::{AHEAD, PATIENCE, recheck};
 use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::metrics::{Metrics, ScopeLabel};
-use crate::oauth::grant::Grant;
+use crate::oauth::grant::{Grant, Upstream};
 use crate::oauth::renewal::{self, Busy};
 use crate::provider::{self, AppCredentials, Provider, ProviderError, ProviderTokens};
 use crate::store::StoreError;
@@ -36,8 +37,12 @@ const CALL: Duration = provider::DEADLINE.saturating_mul(3);
 /// providers take for theft. The margin over [`CALL`] is what clocks may differ and a write may take. It must be
 /// shorter than [`AHEAD`], so that a process that dies during a refresh leaves time for another one before
 /// the credential expires.
-pub(super) const LEASE: Duration = CALL.saturating_add(Duration::from_secs(15));
+pub(super) const LEASE: Duration = CALL.saturating_add(MARGIN);
+const MARGIN: Duration = Duration::from_secs(15);
+/// The same for the time in which the user is asked about, where that is to be done.
+pub(super) const CHECK_LEASE: Duration = recheck::CALL.saturating_add(MARGIN);
 const _: () = assert!(LEASE.as_secs() < AHEAD.as_secs() && LEASE.as_secs() <= renewal::LONGEST.as_secs());
+const _: () = assert!(CALL.as_secs() + CHECK_LEASE.as_secs() < AHEAD.as_secs());
 
 /// How long a grant's refresh is not tried again after it has failed.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: renewal::LONGEST };
@@ -88,6 +93,8 @@ enum End {
     NoRefreshToken,
     #[error("the credential has expired and the provider client that it was given to is gone")]
     NoProviderClient,
+    #[error("the user may not in any more")]
+    NotAllowed,
 }
 
 /// What is needed to ask, and to keep what comes.
@@ -107,6 +114,7 @@ pub(super) async fn refresh(app: &App, grant: &Grant) -> Outcome {
         Err(RefreshError::Held) => (await_the_other(app, grant).await, "held"),
         Err(RefreshError::Ended(End::InvalidGrant)) => (Outcome::Dead, "invalid_grant"),
         Err(RefreshError::Ended(End::NoRefreshToken | End::NoProviderClient)) => (Outcome::Dead, "expired"),
+        Err(RefreshError::Ended(End::NotAllowed)) => (Outcome::Dead, "not_allowed"),
         // These can be many: what they follow from has been logged.
         Err(RefreshError::Deferred) => (Outcome::Failed, "deferred"),
         Err(RefreshError::Shut(Shut::Paused)) => (Outcome::Failed, "paused"),
@@ -139,15 +147,17 @@ async fn attempt(app: &App, grant: &Grant) -> Result<(), RefreshError> {
     let answer = timeout(CALL, request.provider.refresh(&request.refresh_token, &request.acting, app.now()))
         .await
         .unwrap_or_else(|_| Err(ProviderError::Unreachable("no answer in time".into())));
-    pass.report(&answer);
     match answer {
-        Ok(tokens) => keep(app, grant, lease, request, tokens).await,
-        Err(ProviderError::InvalidGrant) => end(app, lease, End::InvalidGrant).await,
+        Ok(tokens) => keep(app, grant, lease, request, tokens, pass).await,
         Err(error) => {
+            pass.report::<()>(&Err(error.clone()));
             if error.refuses_the_client() {
                 acting::refused(app, &grant.provider, Some(&grant.client), &grant.acting).await;
             }
-            postpone(app, lease, error.into()).await
+            match error {
+                ProviderError::InvalidGrant => end(app, lease, End::InvalidGrant).await,
+                error => postpone(app, lease, error.into()).await,
+            }
         }
     }
 }
@@ -180,29 +190,57 @@ async fn lease(app: &App, grant: &Grant) -> Result<Lease, RefreshError> {
     }
 }
 
+/// Makes durable what the provider gave, and its successor of what there was: at once, or once it is known that the
+/// user may still in.
 async fn keep(
     app: &App,
     grant: &Grant,
     lease: Lease,
     request: Request<'_>,
     tokens: ProviderTokens,
+    pass: Pass<'_>,
 ) -> Result<(), RefreshError> {
-    let Request { data_key, refresh_token, .. } = request;
+    let Request { provider, acting, data_key, refresh_token, .. } = request;
     // Many providers send no new refresh token: then the old one stays good.
     let tokens = ProviderTokens { refresh_token: tokens.refresh_token.or(Some(refresh_token)), ..tokens };
     let next = grant.upstream.version + 1;
     let upstream = seal(app.random.as_ref(), &data_key, &grant.id, &tokens, next);
-    if app.store.update_upstream(lease, upstream).await? {
-        tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
-        Ok(())
-    } else {
-        tracing::warn!(
-            grant = %grant.id,
-            provider = %grant.provider,
-            "the provider's answer is not kept: the grant was refreshed elsewhere, or revoked"
-        );
-        Err(RefreshError::Overtaken)
+    let Some(ask) = recheck::due(app, grant) else {
+        pass.report(&Ok(()));
+        return use_now(app, grant, lease, upstream).await;
+    };
+
+    let unchecked = recheck::unchecked(grant, upstream.clone());
+    let until = app.now().after(CHECK_LEASE);
+    let Some(lease) = app.store.keep_upstream(lease, unchecked, until).await? else {
+        pass.report(&Ok(()));
+        return Err(overtaken(grant));
+    };
+    let verdict = recheck::verdict(grant, &ask, provider, &acting, &tokens, app.now()).await;
+    pass.report(&verdict);
+    match verdict {
+        Ok(Verdict::MayStay) => use_now(app, grant, lease, upstream).await,
+        Ok(Verdict::MayNot) => end(app, lease, End::NotAllowed).await,
+        Err(error) => postpone(app, lease, error.into()).await,
     }
+}
+
+/// Replaces what there was by what the provider gave.
+async fn use_now(app: &App, grant: &Grant, lease: Lease, upstream: Upstream) -> Result<(), RefreshError> {
+    if !app.store.update_upstream(lease, upstream).await? {
+        return Err(overtaken(grant));
+    }
+    tracing::info!(grant = %grant.id, provider = %grant.provider, "provider credential refreshed");
+    Ok(())
+}
+
+fn overtaken(grant: &Grant) -> RefreshError {
+    tracing::warn!(
+        grant = %grant.id,
+        provider = %grant.provider,
+        "the provider's answer is not kept: the grant was refreshed elsewhere, or revoked"
+    );
+    RefreshError::Overtaken
 }
 
 /// Leaves the grant alone for a while, longer after each failure.
@@ -229,11 +267,17 @@ async fn await_the_other(app: &App, grant: &Grant) -> Outcome {
         loop {
             look.tick().await;
             match app.store.live_grant(&grant.id).await {
-                Ok(Some(now)) if now.upstream.version == grant.upstream.version => {}
+                Ok(Some(now)) if is_going_on(app, grant, &now) => {}
                 Ok(_) => return Outcome::Refreshed,
                 Err(_) => return Outcome::Failed,
             }
         }
     };
     timeout(PATIENCE, done).await.unwrap_or(Outcome::Failed)
+}
+
+/// Whether there is no result yet: no new version, or one that is being asked about.
+fn is_going_on(app: &App, before: &Grant, now: &Grant) -> bool {
+    now.upstream.version == before.upstream.version
+        || matches!(now.upstream.renewal.busy(app.now()), Some(Busy::Held { .. }))
 }

@@ -1,5 +1,6 @@
 mod other_credentials;
 mod outage;
+mod recheck;
 mod replicas;
 mod user;
 

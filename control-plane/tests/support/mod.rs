@@ -105,6 +105,7 @@ pub(crate) async fn log_in(
         access_token: PROVIDER_TOKEN.into(),
         expires_at: login.credential_expires_at,
         refresh_token: Some("s3cr3t-provider-refresh-token".into()),
+        id_token: None,
     };
     let scopes = Scopes::parse("openid email").unwrap();
     let grant = Grant {

@@ -27,7 +27,7 @@ pub enum Provider {
     Registering,
     /// The same, where it fetches each client's metadata, by https: the edge has a certificate of its own.
     Documents,
-    /// GitHub, emulated: knows `ada`.
+    /// GitHub, emulated: knows `ada`, whose address is of `example.com`, and `eve`.
     GitHub,
     /// Google, emulated: knows `ada@example.com`, who is of a Workspace domain, and `eve@gmail.com`.
     Google,
@@ -57,6 +57,7 @@ pub struct Builder {
     mcp_server: McpServer,
     further_authz: usize,
     addresses: Option<Addresses>,
+    provider_token_seconds: Option<u64>,
     faults: bool,
     small_disk: Option<(Part, u64)>,
     configure: Vec<Change>,
@@ -76,6 +77,13 @@ impl Builder {
     #[must_use]
     pub fn provider(mut self, provider: Provider) -> Self {
         self.provider = provider;
+        self
+    }
+
+    /// How long the access tokens of the demo provider or of `oidc-provider` live; an hour otherwise.
+    #[must_use]
+    pub fn provider_token_seconds(mut self, seconds: u64) -> Self {
+        self.provider_token_seconds = Some(seconds);
         self
     }
 
@@ -166,7 +174,10 @@ impl Builder {
                 change(index, settings);
             }
         };
-        for (part, program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
+        for (part, mut program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
+            if let (Part::Provider, Some(seconds)) = (part, self.provider_token_seconds) {
+                program.arguments.extend(["--access-token-seconds".to_owned(), seconds.to_string()]);
+            }
             stack.parts.insert(part, State { program, running: None });
         }
         if self.faults {

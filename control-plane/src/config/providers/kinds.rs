@@ -152,7 +152,8 @@ fn tenant(text: &str) -> Result<Tenant, String> {
     Tenant::parse(text).ok_or_else(|| format!("must be a tenant's identifier or domain, or {known}"))
 }
 
-fn tenant_id(text: &str) -> Result<String, String> {
+/// A tenant's identifier, in lower case.
+pub(in crate::config) fn tenant_id(text: &str) -> Result<String, String> {
     match Tenant::parse(text) {
         Some(Tenant::Id(id)) => Ok(id),
         _ => Err("must be a tenant's identifier, such as `72f988bf-86f1-41af-91ab-2d7cd011db47`".to_owned()),

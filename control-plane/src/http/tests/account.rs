@@ -5,6 +5,7 @@ use super::answer::{Answer, Tokens, param};
 use super::checker::{Checker, LABEL};
 use super::harness::{ISSUER, World};
 use super::login::{Browser, Client, public};
+use super::provider::user;
 
 const OLD: &str = "s3cr3t-good-old";
 const NEW: &str = "s3cr3t-good-new";
@@ -88,12 +89,12 @@ async fn grant_of(world: &World, tokens: &Tokens) -> GrantId {
 async fn the_page_shows_who_is_logged_in_and_what_is_the_users_own() {
     let (world, _checker) = Checker::world().await;
     connected(&world).await;
-    world.provider.answers(|script| script.subject = "eve");
+    world.provider.answers(|script| script.user = user("eve"));
     let empty = visit(&world).await.look(&world).await;
     assert!(empty.body.contains("eve@example.com") && empty.body.contains("No application is connected"));
     assert!(empty.body.contains("you are asked for it when an application connects"));
     assert!(!empty.body.contains("jane") && !empty.body.contains("Story"), "{}", empty.body);
-    world.provider.answers(|script| script.subject = "jane");
+    world.provider.answers(|script| script.user = user("jane"));
     let page = visit(&world).await.look(&world).await;
     for text in ["jane@example.com", "Story", "demo", LABEL, "since 2023-11-14", "kept since 2023-11-14"] {
         assert!(page.body.contains(text), "{text}: {}", page.body);
@@ -122,7 +123,7 @@ async fn nobody_can_end_or_replace_what_is_anothers() {
     let (world, _checker) = Checker::world().await;
     let (_, tokens) = connected(&world).await;
     let grant = grant_of(&world, &tokens).await;
-    world.provider.answers(|script| script.subject = "eve");
+    world.provider.answers(|script| script.user = user("eve"));
     let eve = visit(&world).await;
     eve.press(&world, "disconnect", ("grant", grant.as_str())).await.redirect();
     eve.press(&world, "remove", ("server", "demo")).await.redirect();

@@ -5,7 +5,10 @@ use axum::http::Request;
 use super::answer::{Answer, param};
 use super::harness::{ISSUER, World};
 use super::login::{Browser, Client, Page, REDIRECT, public, query};
-use super::provider::{IDP, unreachable};
+use super::provider::{IDP, jane, unreachable};
+use crate::config::Config;
+use crate::metrics::OutcomeLabel;
+use crate::oauth::admission::{Condition, Facts, Questions, Rule, Rules};
 use crate::provider::ProviderError;
 
 /// A login that has come as far as the provider.
@@ -161,6 +164,36 @@ async fn an_account_that_may_not_log_in_gets_a_page_that_says_so() {
     let answer = login.back(&login.page.browser).await;
     assert!(answer.body.contains("This account has no access") && !answer.body.contains("s3cr3t"));
     login.assert_over(&answer, 403, "access_denied").await;
+}
+
+/// Only those of the domain.
+fn of_example_com(config: &mut Config) {
+    let rule = Rule::new(vec![Condition::EmailDomain("example.com".into())]).unwrap();
+    for server in config.servers.values_mut() {
+        server.allow = Rules::new(vec![rule.clone()]);
+    }
+}
+
+#[tokio::test]
+async fn whom_no_rule_lets_in_gets_the_same_page_and_nothing_is_kept() {
+    // The address is right, but nobody vouches for it.
+    let login = begun(World::with(of_example_com)).await;
+    let answer = login.back(&login.page.browser).await;
+    assert!(answer.body.contains("This account has no access"), "{answer:#?}");
+    let count = login.world.app.metrics.logins.get_or_create(&OutcomeLabel { outcome: "not_allowed" }).get();
+    assert_eq!(count, 1);
+    login.assert_over(&answer, 403, "access_denied").await;
+}
+
+#[tokio::test]
+async fn whom_a_rule_lets_in_is_in() {
+    let login = begun(World::with(of_example_com)).await;
+    let facts = Facts { email_verified: true, ..Facts::default() };
+    login.world.provider.answers(|script| script.user = jane(facts));
+    let back = login.back(&login.page.browser).await.redirect();
+    assert!(param(&back, "code").starts_with("pcl_ac_"));
+    let asked = &login.world.provider.exchanges()[0].questions;
+    assert_eq!(*asked, Questions { email: true, ..Questions::default() });
 }
 
 #[tokio::test]

@@ -114,8 +114,18 @@ impl World {
 
     /// Another process over the same store, with a provider that says what it is told to.
     pub(crate) fn replica(&self, provider: &Arc<Scripted>) -> Arc<App> {
-        let store = self.app.store.clone();
-        assemble(&self.setup, self.directory.path(), store, &self.clock, provider, &self.random)
+        self.replica_with(provider, |_| {})
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn replica_with(&self, provider: &Arc<Scripted>, adjust: fn(&mut Config)) -> Arc<App> {
+        let (before, store) = (self.setup.adjust.clone(), self.app.store.clone());
+        let both = move |config: &mut Config| {
+            before(config);
+            adjust(config);
+        };
+        let setup = Setup { adjust: Arc::new(both), ..self.setup.clone() };
+        assemble(&setup, self.directory.path(), store, &self.clock, provider, &self.random)
     }
 
     pub(crate) async fn send(&self, request: Builder, body: impl Into<Body>) -> Answer {

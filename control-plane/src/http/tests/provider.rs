@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use url::Url;
 
+use crate::oauth::admission::{Facts, Questions};
 use crate::oauth::pkce::CodeChallenge;
 use crate::provider::{
     AppCredentials, ClientAuth, Enrolment, Identity, Login, Management, NewClient, Provider, ProviderError,
@@ -25,11 +26,13 @@ pub(crate) const IDP: &str = "https://idp.example.com";
 pub(crate) struct Scripted {
     script: Mutex<Script>,
     open: watch::Sender<bool>,
+    open_about_users: watch::Sender<bool>,
     exchanges: watch::Sender<Vec<Exchange>>,
     refreshes: watch::Sender<Vec<String>>,
     registrations: watch::Sender<Vec<String>>,
     taken_back: Mutex<usize>,
     acted: Mutex<Vec<String>>,
+    identifications: watch::Sender<Vec<String>>,
 }
 
 /// What it answers.
@@ -37,8 +40,6 @@ pub(crate) struct Scripted {
 pub(crate) struct Script {
     /// Whether its metadata can be had, for the URL that the browser is sent to.
     pub(crate) discovery: Result<(), ProviderError>,
-    /// Who logs in.
-    pub(crate) subject: &'static str,
     /// To codes.
     pub(crate) exchange: Result<Given, ProviderError>,
     /// To refresh tokens.
@@ -47,6 +48,10 @@ pub(crate) struct Script {
     pub(crate) registration: Result<Option<Timestamp>, ProviderError>,
     /// Whether it registers nobody, but fetches metadata documents.
     pub(crate) documents: bool,
+    /// Who the user is, at the login.
+    pub(crate) user: Identity,
+    /// Who it is after a refresh.
+    pub(crate) identify: Result<Option<Identity>, ProviderError>,
 }
 
 /// Tokens that it gives.
@@ -64,6 +69,18 @@ pub(crate) struct Exchange {
     pub(crate) redirect_uri: String,
     pub(crate) nonce: String,
     pub(crate) verifier: String,
+    pub(crate) questions: Questions,
+}
+
+/// The user, of whom this is known beside the e-mail address.
+pub(crate) fn jane(facts: Facts) -> Identity {
+    Identity { facts, ..user("jane") }
+}
+
+/// Another user, of whom nothing else is known.
+pub(crate) fn user(name: &str) -> Identity {
+    let email = Some(format!("{name}@example.com"));
+    Identity { subject: Subject::new(name), email, facts: Facts::default() }
 }
 
 pub(crate) fn unreachable() -> ProviderError {
@@ -81,20 +98,23 @@ impl Default for Scripted {
         };
         let script = Script {
             discovery: Ok(()),
-            subject: "jane",
             exchange: Ok(given("s3cr3t-access-1", "s3cr3t-refresh-1")),
             refresh: Ok(given("s3cr3t-access-2", "s3cr3t-refresh-2")),
             registration: Ok(None),
             documents: false,
+            user: jane(Facts::default()),
+            identify: Ok(Some(jane(Facts::default()))),
         };
         Self {
             script: Mutex::new(script),
             open: watch::Sender::new(true),
+            open_about_users: watch::Sender::new(true),
             exchanges: watch::Sender::default(),
             refreshes: watch::Sender::default(),
             registrations: watch::Sender::default(),
             taken_back: Mutex::default(),
             acted: Mutex::default(),
+            identifications: watch::Sender::default(),
         }
     }
 }
@@ -110,8 +130,14 @@ impl Scripted {
         self.open.send_replace(false);
     }
 
+    /// Takes questions who the user is from now on, but answers none before [`go_on`](Self::go_on).
+    pub(crate) fn hold_identities(&self) {
+        self.open_about_users.send_replace(false);
+    }
+
     pub(crate) fn go_on(&self) {
         self.open.send_replace(true);
+        self.open_about_users.send_replace(true);
     }
 
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
@@ -158,6 +184,18 @@ impl Scripted {
         self.acted.lock().unwrap().push(format!("{} {secret}", acting.client_id));
     }
 
+    /// The access tokens with which it has been asked who the user is.
+    pub(crate) fn identifications(&self) -> Vec<String> {
+        self.identifications.borrow().clone()
+    }
+
+    /// Returns once it has been asked so often who the user is.
+    pub(crate) async fn asked_who(&self, count: usize) {
+        let mut identifications = self.identifications.subscribe();
+        let asked = identifications.wait_for(|identifications| identifications.len() >= count);
+        tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap().unwrap();
+    }
+
     /// Returns once it has been asked for so many refreshes.
     pub(crate) async fn asked_for_refreshes(&self, count: usize) {
         let mut refreshes = self.refreshes.subscribe();
@@ -176,6 +214,7 @@ impl Scripted {
             access_token: given.access.into(),
             expires_at: given.expires_in.map(|life| now.after(life)),
             refresh_token: given.refresh.map(Into::into),
+            id_token: None,
         })
     }
 
@@ -216,14 +255,11 @@ impl Provider for Scripted {
             redirect_uri: login.redirect_uri.to_string(),
             nonce: login.nonce.into(),
             verifier: login.verifier.into(),
+            questions: login.questions.clone(),
         };
         self.exchanges.send_modify(|exchanges| exchanges.push(exchange));
         let tokens = self.given(self.script().exchange, now).await?;
-        let subject = self.script().subject;
-        Ok((
-            Identity { subject: Subject::new(subject), email: Some(format!("{subject}@example.com")) },
-            tokens,
-        ))
+        Ok((self.script().user, tokens))
     }
 
     async fn refresh(
@@ -258,5 +294,18 @@ impl Provider for Scripted {
     async fn deregister(&self, _: &Management) -> Result<(), ProviderError> {
         *self.taken_back.lock().unwrap() += 1;
         Ok(())
+    }
+
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        _: &AppCredentials,
+        _: &Questions,
+        _: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        let token = tokens.access_token.expose_secret().to_owned();
+        self.identifications.send_modify(|identifications| identifications.push(token));
+        self.open_about_users.subscribe().wait_for(|open| *open).await.unwrap();
+        self.script().identify
     }
 }

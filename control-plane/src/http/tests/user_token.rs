@@ -9,6 +9,7 @@ use super::answer::{Answer, param};
 use super::checker::{Checker, LABEL};
 use super::harness::{ISSUER, World};
 use super::login::{Browser, Client, REDIRECT, public};
+use super::provider::user;
 use crate::credential::ComposeError;
 use crate::oauth::user_token::Holder;
 
@@ -68,7 +69,7 @@ async fn who_has_given_a_token_is_not_asked_again_by_another_client() {
     assert_eq!(header(&world, &tokens.access).await, format!("authorization: Bearer {GOOD}"));
     assert_eq!(checker.asked().len(), 1);
     // Another user is.
-    world.provider.answers(|script| script.subject = "eve");
+    world.provider.answers(|script| script.user = user("eve"));
     world.asked_for_token(&other).await;
 }
 
@@ -170,7 +171,7 @@ async fn t09_the_form_is_good_once_and_for_ten_minutes() {
     assert!(world.give(&page, GOOD).await.is_page(403));
     assert_eq!(world.app.store.grants(None, 10).await.unwrap().len(), 1);
 
-    world.provider.answers(|script| script.subject = "eve");
+    world.provider.answers(|script| script.user = user("eve"));
     let late = world.asked_for_token(&client).await;
     world.clock.advance(Duration::from_mins(10));
     assert!(world.give(&late, GOOD).await.is_page(403));

@@ -1,11 +1,14 @@
+mod rules;
+
 use portcullis_proto::ids::Subject;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::oauth::admission::Facts;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, SigningKey, acting_as, app, claims, credentials, error_of, http, login, query,
-    secret, token_answer,
+    FakeProvider, MARK, NOW, SigningKey, acting, acting_as, app, claims, credentials, error_of, http, login,
+    query, questions, secret, token_answer,
 };
 use crate::provider::{AppCredentials, AppIdentity, ClientAuth, ClientKey, Login, Provider, ProviderTokens};
 
@@ -83,8 +86,11 @@ async fn a_refresh_token_and_oid_are_asked_for_and_no_resource() {
 async fn the_subject_is_the_account_and_not_the_apps_name_for_it() {
     let world = World::new(ACME, ACME).await;
     let identity = world.exchange_of(ACME).await.unwrap();
-    let jane =
-        Identity { subject: Subject::new(format!("{JANE}.{ACME}")), email: Some("jane@example.com".into()) };
+    let jane = Identity {
+        subject: Subject::new(format!("{JANE}.{ACME}")),
+        email: Some("jane@example.com".into()),
+        facts: Facts { organizations: [ACME.to_owned()].into(), ..Facts::default() },
+    };
     assert_eq!(identity, jane);
     for oid in [json!(null), json!(""), json!("jane"), json!([JANE])] {
         let mut claims = world.claims(ACME);

@@ -1,3 +1,5 @@
+mod rules;
+
 use std::sync::Arc;
 
 use portcullis_proto::ids::Subject;
@@ -5,8 +7,9 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::*;
+use crate::oauth::admission::Facts;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, Reply, app, credentials, error_of, http, login, query, secret,
+    FakeProvider, MARK, NOW, Reply, acting, app, credentials, error_of, http, login, query, questions, secret,
 };
 use crate::provider::{ClientAuth, Settings};
 
@@ -80,7 +83,11 @@ async fn the_browser_is_sent_with_pkce_and_comes_back_with_githubs_iss() {
 async fn an_oauth_app_gets_a_token_that_never_expires_and_the_users_number() {
     let world = World::new(None).await;
     let (identity, tokens) = world.exchange().await.unwrap();
-    let octocat = Identity { subject: Subject::new("583231"), email: Some("octo@example.com".into()) };
+    let octocat = Identity {
+        subject: Subject::new("583231"),
+        email: Some("octo@example.com".into()),
+        facts: Facts::default(),
+    };
     assert_eq!(identity, octocat);
     assert_eq!(tokens.access_token.expose_secret(), "s3cr3t-gho");
     assert!(tokens.expires_at.is_none() && tokens.refresh_token.is_none());
@@ -186,8 +193,7 @@ async fn active_members_of_the_organization_may_log_in() {
 #[tokio::test]
 async fn nobody_else_may() {
     let world = World::new(Some("acme")).await;
-    let cannot_see =
-        |status| format!("no member of acme as far as the app can see: the membership: HTTP {status}");
+    let cannot_see = |status| format!("no member of acme as far as the app can see: HTTP {status}");
     let cases = [
         (
             json!({ "state": "pending", "role": "member" }).into(),

@@ -3,11 +3,12 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::oauth::admission::Facts;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, SigningKey, acting, app, claims, error_of, http, login, query, secret,
-    token_answer,
+    FakeProvider, MARK, NOW, SigningKey, acting, app, claims, error_of, http, login, query, questions,
+    secret, token_answer,
 };
-use crate::provider::{Provider, ProviderTokens};
+use crate::provider::{Login, Provider, ProviderTokens};
 
 struct World {
     fake: FakeProvider,
@@ -67,7 +68,11 @@ async fn another_prompt_can_be_configured() {
 async fn anybody_may_log_in_where_no_domain_is_configured() {
     let world = World::new(None).await;
     let (identity, tokens) = world.exchange(json!({})).await.unwrap();
-    let jane = Identity { subject: Subject::new("248289761001"), email: Some("jane@example.com".into()) };
+    let jane = Identity {
+        subject: Subject::new("248289761001"),
+        email: Some("jane@example.com".into()),
+        facts: Facts::default(),
+    };
     assert_eq!(identity, jane);
     assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "s3cr3t-refresh");
 }
@@ -121,4 +126,65 @@ async fn t23_withdrawn_consent_is_final() {
         error_of(world.google.refresh(&secret("refresh"), acting(), NOW).await),
         ProviderError::InvalidGrant
     );
+}
+
+// === rules of a server ===
+
+impl World {
+    /// What is known of a user with these claims, after a login and after a refresh: the same.
+    async fn facts(&self, changes: Value) -> Facts {
+        let questions = questions(&[], &["example.com"]);
+        self.exchange(changes).await.unwrap();
+        let login = Login { questions: &questions, ..login() };
+        let (identity, _) = self.google.exchange(&secret("code"), &login, NOW).await.unwrap();
+        let tokens = self.google.refresh(&secret("refresh"), acting(), NOW).await.unwrap();
+        assert_eq!(
+            self.google.identify(&tokens, acting(), &questions, NOW).await,
+            Ok(Some(identity.clone()))
+        );
+        identity.facts
+    }
+}
+
+#[tokio::test]
+async fn the_organization_is_the_hosted_domain() {
+    let world = World::new(None).await;
+    let facts = world.facts(json!({ "hd": "Example.com", "email_verified": true })).await;
+    assert_eq!(facts.organizations, ["example.com".to_owned()].into());
+    for hd in [json!(null), json!(""), json!(["example.com"]), json!(1)] {
+        assert!(world.facts(json!({ "hd": hd, "email_verified": true })).await.organizations.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_verified_only_where_google_hosts_it() {
+    let world = World::new(None).await;
+    world.fake.reply("/userinfo", json!({ "sub": "248289761001" }));
+    for (email, hd, said, verified) in [
+        ("jane@example.com", json!("example.com"), json!(true), true),
+        ("jane@alias.example", json!("example.com"), json!(true), true),
+        ("jane@gmail.com", json!(null), json!(true), true),
+        ("jane@example.com", json!(null), json!(true), false),
+        ("jane@gmail.com.evil.example", json!(null), json!(true), false),
+        ("jane@example.com", json!("example.com"), json!(false), false),
+        ("jane@example.com", json!("example.com"), json!(null), false),
+    ] {
+        let facts = world.facts(json!({ "email": email, "hd": hd, "email_verified": said })).await;
+        assert_eq!(facts.email_verified, verified, "{email} {hd} {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_without_an_id_token_is_asked_about_at_userinfo() {
+    let world = World::new(Some("example.com")).await;
+    world.fake.reply("/token", token_answer());
+    let tokens = world.google.refresh(&secret("refresh"), acting(), NOW).await.unwrap();
+    let of = |hd: &str| json!({ "sub": "248289761001", "email": "jane@example.com", "email_verified": true, "hd": hd });
+    world.fake.reply("/userinfo", of("example.com"));
+    let identity =
+        world.google.identify(&tokens, acting(), &questions(&[], &[]), NOW).await.unwrap().unwrap();
+    assert_eq!(identity.facts.organizations, ["example.com".to_owned()].into());
+    world.fake.reply("/userinfo", of("other.example"));
+    let error = error_of(world.google.identify(&tokens, acting(), &questions(&[], &[]), NOW).await);
+    assert!(matches!(error, ProviderError::NotAllowed(_)), "{error}");
 }

@@ -77,6 +77,32 @@ async fn a_probe_sends_the_secret_in_its_header_and_tells_the_status() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_or_not_to_be_seen_is_told_from_what_cannot_be_had() {
+    let fake = FakeProvider::start().await;
+    let (http, url) = (http(), fake.url("/x"));
+    let find = || http.find_json::<Value>("the paper", &url, None);
+    fake.reply("/x", json!({ "a": 1 }));
+    assert_eq!(find().await, Ok(Ok(json!({ "a": 1 }))));
+    for status in [403, 404] {
+        fake.reply("/x", Reply::status(status, "s3cr3t"));
+        assert_eq!(find().await.unwrap().unwrap_err().as_u16(), status);
+    }
+    for status in [201, 400, 401, 500] {
+        fake.reply("/x", Reply::status(status, "{}"));
+        error_of(find().await);
+    }
+    // A 403 that is about how much has been asked.
+    for (retry_after, remaining) in [(Some("60"), None), (None, Some("0"))] {
+        let limited = Reply { retry_after, rate_limit_remaining: remaining, ..Reply::status(403, "s3cr3t") };
+        fake.reply("/x", limited);
+        let error = error_of(find().await);
+        assert!(matches!(error, ProviderError::Unreachable(_) | ProviderError::Busy { .. }), "{error}");
+    }
+    fake.reply("/x", Reply { rate_limit_remaining: Some("7"), ..Reply::status(403, "s3cr3t") });
+    assert_eq!(find().await.unwrap().unwrap_err(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn who_wants_to_be_left_alone_may_say_for_how_long() {
     let after = |retry_after| Reply { retry_after: Some(retry_after), ..Reply::status(429, "s3cr3t") };
     let reason = || "the paper: HTTP 429".to_owned();

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::provider::Settings;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, Reply, acting, app, error_of, http, login, secret, token_answer,
+    FakeProvider, MARK, NOW, Reply, acting, app, error_of, http, login, questions, secret, token_answer,
 };
 
 /// Settings as for GitHub: users have numbers.
@@ -57,11 +57,15 @@ async fn the_browser_is_sent_without_what_is_of_openid_only() {
 async fn userinfo_says_who_the_user_is() {
     let numbered =
         identity(json!({ "id": 583_231, "mail": "octo@example.com", "name": "Octo" })).await.unwrap();
-    let expected = Identity { subject: Subject::new("583231"), email: Some("octo@example.com".into()) };
+    let expected = Identity {
+        subject: Subject::new("583231"),
+        email: Some("octo@example.com".into()),
+        facts: Facts::default(),
+    };
     assert_eq!(numbered, expected);
 
     let named = identity(json!({ "id": "u-1", "mail": null })).await.unwrap();
-    assert_eq!(named, Identity { subject: Subject::new("u-1"), email: None });
+    assert_eq!(named, Identity { subject: Subject::new("u-1"), email: None, facts: Facts::default() });
 
     let largest = identity(json!({ "id": u64::MAX })).await.unwrap();
     assert_eq!(largest.subject.as_str(), "18446744073709551615");
@@ -133,4 +137,33 @@ async fn t18_no_debug_output_shows_a_secret() {
     let fake = FakeProvider::start().await;
     let oauth2 = OAuth2::new(settings(&fake), http());
     assert!(!format!("{oauth2:?}").contains(MARK));
+}
+
+#[tokio::test]
+async fn userinfos_members_are_the_claims_after_a_login_and_after_a_refresh() {
+    let fake = FakeProvider::start().await;
+    let provider = provider(&fake);
+    let questions = questions(&["teams"], &[]);
+    fake.reply("/token", token_answer());
+    for (verified, expected) in
+        [(json!(true), true), (json!("true"), true), (json!(false), false), (json!(null), false)]
+    {
+        let user =
+            json!({ "id": 1, "mail": "octo@example.com", "email_verified": verified, "teams": ["a", "b"] });
+        fake.reply("/user", user);
+        let login = Login { questions: &questions, ..login() };
+        let (identity, _) = provider.exchange(&secret("code"), &login, NOW).await.unwrap();
+        let facts = Facts {
+            email_verified: expected,
+            claims: [("teams".to_owned(), vec!["a".to_owned(), "b".to_owned()])].into(),
+            ..Facts::default()
+        };
+        assert_eq!(identity.facts, facts);
+        let tokens = provider.refresh(&secret("refresh"), acting(), NOW).await.unwrap();
+        assert_eq!(provider.identify(&tokens, acting(), &questions, NOW).await, Ok(Some(identity)));
+    }
+    fake.reply("/user", Reply::status(503, "s3cr3t"));
+    let tokens = provider.refresh(&secret("refresh"), acting(), NOW).await.unwrap();
+    let error = error_of(provider.identify(&tokens, acting(), &questions, NOW).await);
+    assert_eq!(error, ProviderError::Unreachable("userinfo: HTTP 503".into()));
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, Header, Validation};
+use portcullis_proto::ids::Subject;
 use portcullis_proto::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::jwks::Key;
-use crate::provider::{Identity, ProviderError, identity};
+use crate::provider::{ProviderError, identity};
 
 /// How far the provider's clock may be off from ours.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -25,20 +26,20 @@ pub(super) struct Unverified<'a> {
 #[derive(Clone, Deserialize)]
 pub(in crate::provider) struct Claims {
     pub(in crate::provider) iss: String,
-    pub(super) sub: String,
+    sub: String,
     aud: Audience,
     exp: f64,
     iat: f64,
     nbf: Option<f64>,
     nonce: Option<String>,
     azp: Option<String>,
-    email: Option<Value>,
     /// Whose tokens the key signs that has signed this one, where the key set says so (`issuer` of the key:
     /// Microsoft's extension to RFC 7517).
     #[serde(skip)]
     pub(in crate::provider) key_issuer: Option<String>,
+    /// All the others, which are about the user.
     #[serde(flatten)]
-    further: Map<String, Value>,
+    pub(super) further: Map<String, Value>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -48,25 +49,29 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// What the token of one login must say.
+/// What the token of one login or refresh must say.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
-    pub(super) nonce: &'a str,
+    /// `None` where the token is not of a login, but of a refresh: it need not have one, and we have forgotten
+    /// it (OpenID Connect Core section 12.2).
+    pub(super) nonce: Option<&'a str>,
 }
 
-/// Whether the token is the provider's, for us, for this login and for now; and who it says the user is.
+/// Whether the token is the provider's, for us, for this login and for now; and its `sub`.
 pub(super) fn check(
     claims: &Claims,
     expected: &Expected<'_>,
     now: Timestamp,
-) -> Result<Identity, ProviderError> {
+) -> Result<Subject, ProviderError> {
     // NumericDate may have a fraction (RFC 7519 section 2).
     let seconds = |at: Timestamp| at.since(Timestamp::default()).as_secs_f64();
     let (earliest, latest) = (seconds(now) - LEEWAY.as_secs_f64(), seconds(now.after(LEEWAY)));
     let is_ours = |client: &String| client == expected.client_id;
-    let is_this_login =
-        |nonce: &String| verify_slices_are_equal(nonce.as_bytes(), expected.nonce.as_bytes()).is_ok();
+    let is_this_login = |expected: &str| {
+        let nonce = claims.nonce.as_deref().unwrap_or_default();
+        verify_slices_are_equal(nonce.as_bytes(), expected.as_bytes()).is_ok()
+    };
 
     require(claims.iss == expected.issuer, "iss is another's")?;
     require(claims.aud.all().iter().any(is_ours), "aud is another's")?;
@@ -77,10 +82,8 @@ pub(super) fn check(
     )?;
     require(claims.exp > earliest, "it has expired")?;
     require(claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest), "it is from the future")?;
-    require(claims.nonce.as_ref().is_some_and(is_this_login), "nonce is not this login's")?;
-    let subject = identity::subject(&claims.sub)
-        .ok_or_else(|| refused("sub is not 1 to 255 printable ASCII characters"))?;
-    Ok(Identity { subject, email: identity::email(claims.email.as_ref()) })
+    require(expected.nonce.is_none_or(is_this_login), "nonce is not this login's")?;
+    identity::subject(&claims.sub).ok_or_else(|| refused("sub is not 1 to 255 printable ASCII characters"))
 }
 
 /// [`refused`], unless it holds.
@@ -138,7 +141,7 @@ impl<'a> Unverified<'a> {
 impl Claims {
     /// A claim of the provider's own, where it is a text.
     pub(in crate::provider) fn text(&self, name: &str) -> Option<&str> {
-        self.further.get(name)?.as_str()
+        identity::text(&self.further, name)
     }
 }
 

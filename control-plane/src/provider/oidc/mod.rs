@@ -4,6 +4,7 @@ mod discovery;
 mod id_token;
 mod jwks;
 mod rules;
+mod user;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::Value;
 use url::Url;
 
 use self::discovery::Discovery;
@@ -21,12 +20,14 @@ use self::id_token::{Expected, Unverified};
 use self::jwks::KeySet;
 pub(super) use self::rules::Rules;
 use self::rules::Standard;
+use self::user::{User, UserInfo};
 use super::cached::Cached;
-use super::token_endpoint::{Exchanged, TokenEndpoint};
+use super::token_endpoint::TokenEndpoint;
 use super::{
     App, AppCredentials, AppIdentity, Enrolment, Http, Identity, Login, Management, NewClient, Provider,
-    ProviderError, ProviderTokens, authorization, identity, registration,
+    ProviderError, ProviderTokens, authorization, registration,
 };
+use crate::oauth::admission::Questions;
 
 /// How long the discovery document and the key set are kept.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -52,13 +53,6 @@ pub(super) struct Oidc {
     http: Http,
     discovery: Cached<Discovery>,
     keys: Cached<KeySet>,
-}
-
-/// The userinfo response (OpenID Connect Core section 5.3.2).
-#[derive(Deserialize)]
-struct UserInfo {
-    sub: String,
-    email: Option<Value>,
 }
 
 // === impl Oidc ===
@@ -100,20 +94,28 @@ impl Oidc {
         token.verify(key)
     }
 
-    /// The e-mail address that userinfo names. It is display data: without it the login goes on.
-    async fn email(&self, endpoint: &Url, access_token: &SecretString, subject: &str) -> Option<String> {
-        match self.http.get_json::<UserInfo>("userinfo", endpoint, Some(access_token)).await {
-            // Without this check, another user's answer could be slipped in (OpenID Connect Core section 5.3.2).
-            Ok(user) if user.sub == subject => identity::email(user.email.as_ref()),
-            Ok(_) => {
-                tracing::warn!("userinfo is about another user than the ID token; not used");
-                None
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no e-mail address from userinfo");
-                None
-            }
-        }
+    /// Whom an ID token for `client_id` is about, where it proves what it must. `nonce` is that of the login that it is
+    /// from.
+    async fn user(
+        &self,
+        id_token: &SecretString,
+        discovery: &Discovery,
+        client_id: &str,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<User, ProviderError> {
+        let claims = self.verify(id_token, &discovery.jwks_uri).await?;
+        let issuer = self.rules.token_issuer(&discovery.issuer, &claims)?;
+        let subject = id_token::check(&claims, &Expected { issuer: &issuer, client_id, nonce }, now)?;
+        Ok(User { subject, claims: claims.further })
+    }
+
+    fn userinfo_endpoint<'a>(&self, discovery: &'a Discovery) -> Option<&'a Url> {
+        discovery.userinfo_endpoint.as_ref().filter(|_| self.rules.has_userinfo())
+    }
+
+    async fn userinfo(&self, endpoint: &Url, access_token: &SecretString) -> Result<UserInfo, ProviderError> {
+        self.http.get_json("userinfo", endpoint, Some(access_token)).await
     }
 }
 
@@ -141,25 +143,26 @@ impl Provider for Oidc {
         login: &Login<'_>,
         now: Timestamp,
     ) -> Result<(Identity, ProviderTokens), ProviderError> {
-        let app = &self.settings.app;
         let discovery = self.discovery().await?;
-        let Exchanged { tokens, id_token } =
-            self.token_endpoint(&discovery, login.acting).exchange(code, login, now).await?;
-
+        let tokens = self.token_endpoint(&discovery, login.acting).exchange(code, login, now).await?;
+        let id_token = tokens.id_token.as_ref();
         let id_token = id_token.ok_or_else(|| ProviderError::IdToken("there is none".into()))?;
-        let claims = self.verify(&id_token, &discovery.jwks_uri).await?;
-        let issuer = self.rules.token_issuer(&discovery.issuer, &claims)?;
-        let expected = Expected { issuer: &issuer, client_id: &login.acting.client_id, nonce: login.nonce };
-        let identity = id_token::check(&claims, &expected, now)?;
-        let mut identity = self.rules.admit(&claims, identity)?;
+        let mut user =
+            self.user(id_token, &discovery, &login.acting.client_id, Some(login.nonce), now).await?;
 
-        let asked = authorization::scopes(self.rules.scopes(), app, login.scopes)
-            .iter()
-            .any(|scope| scope == "email");
-        let endpoint = discovery.userinfo_endpoint.as_ref().filter(|_| self.rules.has_userinfo());
-        if let (None, true, Some(endpoint)) = (&identity.email, asked, endpoint) {
-            identity.email = self.email(endpoint, &tokens.access_token, &claims.sub).await;
+        let scopes = authorization::scopes(self.rules.scopes(), &self.settings.app, login.scopes);
+        if let Some(endpoint) = self.userinfo_endpoint(&discovery) {
+            let ask = self.userinfo(endpoint, &tokens.access_token);
+            if user.leaves_open(login.questions) {
+                user.add(ask.await?)?;
+            } else if user.lacks_email() && scopes.iter().any(|scope| scope == "email") {
+                // Display data: without it the login goes on.
+                if let Err(error) = ask.await.and_then(|userinfo| user.add(userinfo)) {
+                    tracing::warn!(%error, "no e-mail address from userinfo");
+                }
+            }
         }
+        let identity = self.rules.admit(&user.claims, user.identity(login.questions))?;
         Ok((identity, tokens))
     }
 
@@ -183,6 +186,31 @@ impl Provider for Oidc {
 
     async fn deregister(&self, client: &Management) -> Result<(), ProviderError> {
         registration::deregister(&self.http, client).await
+    }
+
+    /// From the refresh's ID token (OpenID Connect Core section 12.2; it need have no nonce), and from userinfo for
+    /// what that lacks; without an ID token, from userinfo alone.
+    async fn identify(
+        &self,
+        tokens: &ProviderTokens,
+        acting: &AppCredentials,
+        questions: &Questions,
+        now: Timestamp,
+    ) -> Result<Option<Identity>, ProviderError> {
+        let discovery = self.discovery().await?;
+        let endpoint = self.userinfo_endpoint(&discovery);
+        let user = match (&tokens.id_token, endpoint) {
+            (Some(id_token), endpoint) => {
+                let mut user = self.user(id_token, &discovery, &acting.client_id, None, now).await?;
+                if let Some(endpoint) = endpoint.filter(|_| user.leaves_open(questions)) {
+                    user.add(self.userinfo(endpoint, &tokens.access_token).await?)?;
+                }
+                user
+            }
+            (None, Some(endpoint)) => self.userinfo(endpoint, &tokens.access_token).await?.alone()?,
+            (None, None) => return Ok(None),
+        };
+        self.rules.admit(&user.claims, user.identity(questions)).map(Some)
     }
 }
 

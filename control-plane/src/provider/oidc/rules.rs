@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::Claims;
 use crate::provider::{Identity, ProviderError};
 
@@ -24,8 +26,9 @@ pub(in crate::provider) trait Rules: fmt::Debug + Send + Sync {
         Ok(Cow::Borrowed(discovered))
     }
 
-    /// Whether this user may log in, and under which identity. The claims have been checked.
-    fn admit(&self, _claims: &Claims, identity: Identity) -> Result<Identity, ProviderError> {
+    /// Whether this user may log in, and under which identity; what the provider's own claims say is added. They have
+    /// been checked.
+    fn admit(&self, _claims: &Map<String, Value>, identity: Identity) -> Result<Identity, ProviderError> {
         Ok(identity)
     }
 

@@ -1,14 +1,16 @@
 mod discovery;
 mod exchange;
+mod identify;
 mod presets;
 
 use portcullis_proto::ids::Subject;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::oauth::admission::Facts;
 use crate::provider::testing::{
-    CLIENT_ID, FakeProvider, MARK, NONCE, NOW, Reply, SigningKey, acting_as, app, claims, credentials,
-    error_of, http, login, pass, query, secret, token_answer,
+    CLIENT_ID, FakeProvider, MARK, NONCE, NOW, Reply, SigningKey, acting, acting_as, app, claims,
+    credentials, error_of, http, login, pass, query, questions, secret, token_answer,
 };
 use crate::provider::{AppIdentity, ClientAuth, Settings};
 

@@ -124,7 +124,7 @@ async fn a_code_is_exchanged_without_an_id_token_being_shown() {
 
     let exchanged = endpoint.exchange(&secret("code"), &login(), NOW).await.unwrap();
 
-    assert_eq!(exchanged.tokens.expires_at, Some(NOW.after(Duration::from_hours(1))));
+    assert_eq!(exchanged.expires_at, Some(NOW.after(Duration::from_hours(1))));
     assert_eq!(exchanged.id_token.as_ref().unwrap().expose_secret(), "s3cr3t.id.token");
     assert!(!format!("{exchanged:?}").contains(MARK));
 }

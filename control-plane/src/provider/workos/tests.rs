@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::provider::Settings;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, Reply, app, credentials, error_of, http, login, query, secret,
+    FakeProvider, MARK, NOW, Reply, acting, app, credentials, error_of, http, login, query, questions, secret,
 };
 
 const AUTHENTICATE: &str = "/user_management/authenticate";
@@ -48,7 +48,10 @@ fn access_token(claims: &Value) -> String {
 }
 
 fn answer() -> Value {
-    let claims = json!({ "sub": "user_01", "sid": "session_01", "exp": NOW.as_secs() + 300 });
+    let claims = json!({
+        "sub": "user_01", "sid": "session_01", "exp": NOW.as_secs() + 300, "org_id": "org_01",
+        "role": "member", "permissions": ["mcp:use", "posts:read"],
+    });
     json!({
         "user": { "object": "user", "id": "user_01", "email": "jane@example.com", "email_verified": true },
         "organization_id": "org_01",
@@ -83,7 +86,9 @@ async fn the_browser_is_sent_with_one_selector_pkce_and_no_scope() {
 async fn a_code_brings_the_user_and_a_token_that_says_itself_when_it_expires() {
     let world = World::authkit().await;
     let (identity, tokens) = world.exchange().await.unwrap();
-    let jane = Identity { subject: Subject::new("user_01"), email: Some("jane@example.com".into()) };
+    let facts =
+        Facts { email_verified: true, organizations: ["org_01".to_owned()].into(), ..Facts::default() };
+    let jane = Identity { subject: Subject::new("user_01"), email: Some("jane@example.com".into()), facts };
     assert_eq!(identity, jane);
     assert_eq!(tokens.expires_at.unwrap().as_secs(), NOW.as_secs() + 300);
     assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "s3cr3t-refresh-2");
@@ -171,4 +176,75 @@ async fn a_session_of_another_organization_is_refused_whatever_the_browser_asked
         let why = "the session is not in the organization";
         assert_eq!(error_of(world.exchange().await), ProviderError::NotAllowed(why.into()));
     }
+}
+
+// === rules of a server ===
+
+const USER: &str = "/user_management/users/user_01";
+
+fn user(email_verified: bool) -> Value {
+    json!({ "object": "user", "id": "user_01", "email": "jane@example.com", "email_verified": email_verified })
+}
+
+impl World {
+    async fn identify(&self, questions: &Questions) -> Result<Identity, ProviderError> {
+        let tokens = self.refresh().await?;
+        Ok(self.workos.identify(&tokens, acting(), questions, NOW).await?.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn roles_and_permissions_are_claims_of_the_access_token_and_the_session_has_an_organization() {
+    let world = World::authkit().await;
+    world.fake.reply(USER, user(true));
+    let questions = questions(&["role", "permissions", "absent"], &["org_01"]);
+    let login = Login { questions: &questions, ..login() };
+    let (identity, _) = world.workos.exchange(&secret("code"), &login, NOW).await.unwrap();
+    let texts = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let facts = Facts {
+        email_verified: true,
+        claims: [
+            ("role".to_owned(), texts(&["member"])),
+            ("permissions".to_owned(), texts(&["mcp:use", "posts:read"])),
+        ]
+        .into(),
+        organizations: ["org_01".to_owned()].into(),
+    };
+    assert_eq!(identity.facts, facts);
+    assert!(world.fake.requests(USER).is_empty(), "the answer to the code has said it");
+
+    assert_eq!(world.identify(&questions).await.unwrap(), identity);
+    assert_eq!(world.fake.request(USER).headers["authorization"], "Bearer s3cr3t-api-key");
+}
+
+#[tokio::test]
+async fn after_a_refresh_what_has_changed_is_seen() {
+    let world = World::authkit().await;
+    world.fake.reply(USER, user(false));
+    assert!(!world.identify(&questions(&[], &[])).await.unwrap().facts.email_verified);
+    world.fake.reply(USER, Reply::error(404, json!({ "code": "entity_not_found" })));
+    assert_eq!(
+        error_of(world.identify(&questions(&[], &[])).await),
+        ProviderError::Refused("the user: HTTP 404".into())
+    );
+    world.fake.reply(USER, json!({ "id": "user_02", "email": "jane@example.com", "email_verified": true }));
+    assert!(matches!(error_of(world.identify(&questions(&[], &[])).await), ProviderError::Malformed(_)));
+
+    // Nobody is asked about an address that no rule is about.
+    let asked = world.fake.requests(USER).len();
+    let organization = Questions { organizations: ["org_01".to_owned()].into(), ..Questions::default() };
+    world.identify(&organization).await.unwrap();
+    assert_eq!(world.fake.requests(USER).len(), asked);
+
+    let mut elsewhere = answer();
+    let claims = json!({ "sub": "user_01", "exp": NOW.as_secs() + 300, "org_id": "org_02" });
+    elsewhere["access_token"] = access_token(&claims).into();
+    world.fake.reply(AUTHENTICATE, elsewhere);
+    assert_eq!(
+        world.identify(&organization).await.unwrap().facts.organizations,
+        ["org_02".to_owned()].into()
+    );
+    let bound = World::new(Selector::Organization("org_02".into())).await;
+    let error = error_of(bound.identify(&organization).await);
+    assert!(matches!(error, ProviderError::NotAllowed(_)), "{error}");
 }

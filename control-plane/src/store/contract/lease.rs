@@ -137,4 +137,73 @@ pub(crate) async fn a_revoked_grant_takes_no_result(store: &dyn Store) {
         assert!(!store.update_upstream(lease, upstream(1)).await.unwrap(), "{number}");
         assert!(!is_live(store, "g").await);
     }
+    granted(store, "g2", at(0)).await;
+    let Leasing::Leased(lease) = store.lease(&GrantId::new("g2"), 0, at(1), at(46)).await.unwrap() else {
+        panic!("not leased")
+    };
+    store.revoke(Scope::Everything, at(1)).await.unwrap();
+    assert_eq!(store.keep_upstream(lease, upstream(1), at(46)).await.unwrap(), None);
+}
+
+// === what is kept while the attempt goes on ===
+
+async fn kept(store: &dyn Store, lease: Lease, version: u64, until: u64) -> Option<Lease> {
+    store.keep_upstream(lease, upstream(version), at(until)).await.unwrap()
+}
+
+pub(crate) async fn what_is_kept_replaces_the_version_and_the_attempt_goes_on(store: &dyn Store) {
+    granted(store, "g", at(0)).await;
+    let first = leased(store, 0, 1).await;
+    assert!(store.defer(first, at(10)).await.unwrap());
+    let second = leased(store, 0, 10).await;
+    let on = kept(store, second, 1, 30).await.unwrap();
+    assert_eq!(on.attempt(), 2, "the same");
+    let stored = store.live_grant(&GrantId::new("g")).await.unwrap().unwrap().upstream;
+    assert_eq!(Upstream { renewal: Renewal::default(), ..stored }, upstream(1));
+    assert_eq!(ask(store, 0, 11).await, Leasing::Overtaken);
+    assert_eq!(ask(store, 1, 29).await, held(at(30)));
+    // It fails, and is tried again; that is the third attempt, whatever has been kept.
+    assert!(store.defer(on, at(50)).await.unwrap());
+    assert_eq!(ask(store, 1, 49).await, deferred(at(50)));
+    let third = leased(store, 1, 50).await;
+    assert_eq!(third.attempt(), 3);
+    let on = kept(store, third, 2, 70).await.unwrap();
+    assert!(store.update_upstream(on, upstream(3)).await.unwrap());
+    assert_eq!(store.live_grant(&GrantId::new("g")).await.unwrap().unwrap().upstream, upstream(3));
+
+    let last = leased(store, 3, 60).await;
+    let on = kept(store, last, 4, 70).await.unwrap();
+    assert!(store.revoke_leased(on, at(61)).await.unwrap().is_some());
+    assert!(!is_live(store, "g").await);
+}
+
+pub(crate) async fn what_is_kept_late_does_not_replace_its_successors(store: &dyn Store) {
+    granted(store, "g", at(0)).await;
+    let (late, successor) = (leased(store, 0, 0).await, leased(store, 0, 45).await);
+    let on = kept(store, successor, 1, 90).await.unwrap();
+    let stored = store.live_grant(&GrantId::new("g")).await.unwrap();
+    assert_eq!(kept(store, late, 1, 1_000).await, None);
+    assert_eq!(store.live_grant(&GrantId::new("g")).await.unwrap(), stored);
+    assert!(store.update_upstream(on, upstream(2)).await.unwrap());
+}
+
+pub(crate) async fn what_is_kept_late_leaves_the_successor_with_nothing(store: &dyn Store) {
+    granted(store, "g", at(0)).await;
+    let (late, successor) = (leased(store, 0, 0).await, leased(store, 0, 45).await);
+    let on = kept(store, late, 1, 90).await.unwrap();
+    assert_eq!(ask(store, 1, 89).await, held(at(90)));
+    // Which showed the same refresh token: what it hears of that says nothing of the new one.
+    assert_eq!(store.revoke_leased(successor, at(46)).await.unwrap(), None);
+    assert!(store.update_upstream(on, upstream(2)).await.unwrap());
+}
+
+pub(crate) async fn a_kept_lease_runs_out_and_is_taken_over(store: &dyn Store) {
+    granted(store, "g", at(0)).await;
+    let lease = leased(store, 0, 0).await;
+    let late = kept(store, lease, 1, 20).await.unwrap();
+    let successor = leased(store, 1, 20).await;
+    assert_eq!(successor.attempt(), 2);
+    assert_eq!(store.revoke_leased(late, at(21)).await.unwrap(), None);
+    assert!(store.update_upstream(successor, upstream(2)).await.unwrap());
+    assert!(is_live(store, "g").await);
 }

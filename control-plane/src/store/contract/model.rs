@@ -5,7 +5,6 @@ mod leases;
 mod memory;
 mod people;
 mod provider_clients;
-mod renewals;
 mod users;
 
 use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
@@ -67,9 +66,14 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 /// Of the operations those that a lease is about, on one grant.
 fn lease_ops() -> impl Strategy<Value = Vec<Op>> {
-    let ending = prop_oneof![2 => Just(Ending::Update), 2 => Just(Ending::Defer), 1 => Just(Ending::Revoke)];
+    let ending = prop_oneof![
+        2 => Just(Ending::Update),
+        2 => Just(Ending::Keep),
+        2 => Just(Ending::Defer),
+        1 => Just(Ending::Revoke),
+    ];
     let op = prop_oneof![
-        6 => (0..3_u64).prop_map(|version| Op::Lease { grant: 0, version }),
+        6 => (0..4_u64).prop_map(|version| Op::Lease { grant: 0, version }),
         4 => (0..1_000_usize, ending).prop_map(|(lease, how)| Op::End { lease, how }),
         1 => Just(Op::Rotate { refresh: 0 }),
         4 => (0..10_u64).prop_map(|seconds| Op::Wait { seconds }),

@@ -53,6 +53,23 @@ pub(super) fn update_upstream(
     Ok(true)
 }
 
+/// The same, but the attempt goes on at the new version.
+pub(super) fn keep_upstream(
+    tx: &mut Tx<'_>,
+    lease: Lease,
+    upstream: Upstream,
+    until: Timestamp,
+) -> Result<Option<Lease>, StoreError> {
+    let Some(mut grant) = leased_version(tx, &lease)? else {
+        return Ok(None);
+    };
+    let version = lease.version.saturating_add(1);
+    let renewal = grant.row.upstream.renewal.goes_on(until);
+    grant.row.upstream = Upstream { version, renewal, ..upstream };
+    tx.update(Key::grant(&lease.grant), &grant)?;
+    Ok(Some(Lease { grant: lease.grant, version, attempt: renewal.attempt() }))
+}
+
 /// Ends the lease after a failure.
 pub(super) fn defer(tx: &mut Tx<'_>, lease: &Lease, until: Timestamp) -> Result<bool, StoreError> {
     let Some(mut grant) = leased(tx, lease)? else {

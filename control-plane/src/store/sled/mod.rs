@@ -216,6 +216,15 @@ impl Store for SledStore {
         self.committer.submit(move |tx| lease::update_upstream(tx, &lease, upstream)).await
     }
 
+    async fn keep_upstream(
+        &self,
+        lease: Lease,
+        upstream: Upstream,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        self.committer.submit(move |tx| lease::keep_upstream(tx, lease, upstream, until)).await
+    }
+
     async fn defer(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
         self.committer.submit(move |tx| lease::defer(tx, &lease, until)).await
     }

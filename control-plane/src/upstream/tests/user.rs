@@ -14,7 +14,7 @@ use crate::config::{Config, CredentialMode};
 use crate::http::tests::harness::World;
 use crate::http::tests::login::public;
 use crate::http::tests::provider::Script;
-use crate::oauth::grant::Grant;
+use crate::oauth::grant::{AccessToken, Grant};
 use crate::provider::ProviderTokens;
 use crate::store::contract::fixtures::{code, parallel, token_id};
 
@@ -34,7 +34,7 @@ impl User {
 
     /// With another answer to the login.
     pub(super) async fn given(change: impl FnOnce(&mut Script)) -> Self {
-        Self::at(|_| {}, change).await
+        Self::of(|_| {}, change).await
     }
 
     /// At a server that gets no credential of the provider's, with another answer to the login.
@@ -42,10 +42,11 @@ impl User {
         let none = |config: &mut Config| {
             config.servers.values_mut().for_each(|server| server.credential = CredentialMode::None);
         };
-        Self::at(none, change).await
+        Self::of(none, change).await
     }
 
-    async fn at(adjust: fn(&mut Config), change: impl FnOnce(&mut Script)) -> Self {
+    /// With another configuration too.
+    pub(super) async fn of(adjust: fn(&mut Config), change: impl FnOnce(&mut Script)) -> Self {
         let world = World::with_long_tokens(adjust);
         world.provider.answers(change);
         let client = world.register(public()).await;
@@ -56,6 +57,11 @@ impl User {
     /// The same after the control plane has been restarted.
     pub(super) fn restart(self) -> Self {
         Self { world: self.world.restart(), ..self }
+    }
+
+    /// The access token that the client has, and its grant.
+    pub(super) async fn token(&self) -> (AccessToken, Grant) {
+        self.world.access_token(&self.access).await.unwrap()
     }
 
     pub(super) async fn grant(&self) -> Option<Grant> {
@@ -70,6 +76,7 @@ impl User {
             access_token: "s3cr3t-access-1".into(),
             expires_at: own.upstream.credential_expires_at,
             refresh_token: Some("s3cr3t-refresh-1".into()),
+            id_token: None,
         };
         parallel(count, async |number| {
             let id = GrantId::new(format!("grant-{number}"));

@@ -24,7 +24,7 @@ pub(super) async fn discovery(State(provider): State<Arc<Provider>>) -> Json<Val
         "id_token_signing_alg_values_supported": ["ES256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
-        "claims_supported": ["sub", "name", "email", "email_verified"],
+        "claims_supported": ["sub", "name", "email", "email_verified", "groups"],
         "authorization_response_iss_parameter_supported": true,
     }))
 }

@@ -20,6 +20,7 @@ use url::Url;
 mod authorize;
 mod bounded;
 mod client;
+mod groups;
 mod key;
 mod metadata;
 mod token;
@@ -27,6 +28,7 @@ mod user;
 mod userinfo;
 
 use bounded::Bounded;
+use groups::Groups;
 pub use key::KeyError;
 use key::SigningKey;
 use user::User;
@@ -61,6 +63,7 @@ pub fn router(settings: Settings) -> Result<Router, KeyError> {
         .route("/login", post(authorize::login))
         .route("/token", post(token::token))
         .route("/userinfo", get(userinfo::userinfo))
+        .route("/groups", post(groups::change))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Arc::new(provider)))
 }
@@ -79,6 +82,7 @@ struct State {
     codes: Bounded<Code>,
     access_tokens: Bounded<AccessToken>,
     refresh_tokens: Bounded<Session>,
+    groups: Groups,
 }
 
 /// An authorization request that has passed every check.
@@ -148,6 +152,7 @@ impl Default for State {
             codes: Bounded::new(KEPT),
             access_tokens: Bounded::new(KEPT),
             refresh_tokens: Bounded::new(KEPT),
+            groups: Groups::default(),
         }
     }
 }

@@ -61,6 +61,7 @@ fn issue(provider: &Provider, session: Session) -> jsonwebtoken::errors::Result<
         "name": user.name,
         "email": user.email,
         "email_verified": true,
+        "groups": provider.state().groups.of(user),
     });
     if let Some(nonce) = &session.nonce {
         claims["nonce"] = json!(nonce);

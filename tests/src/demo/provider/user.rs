@@ -5,12 +5,14 @@ pub(super) struct User {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) email: &'static str,
+    /// `groups`, until somebody changes them.
+    pub(super) groups: &'static [&'static str],
 }
 
 pub(super) const USERS: [User; 3] = [
-    User { id: "ada", name: "Ada Lovelace", email: "ada@example.com" },
-    User { id: "grace", name: "Grace Hopper", email: "grace@example.com" },
-    User { id: "alan", name: "Alan Turing", email: "alan@example.com" },
+    User { id: "ada", name: "Ada Lovelace", email: "ada@example.com", groups: &["mcp-users", "admins"] },
+    User { id: "grace", name: "Grace Hopper", email: "grace@example.com", groups: &["mcp-users"] },
+    User { id: "alan", name: "Alan Turing", email: "alan@example.com", groups: &[] },
 ];
 
 // === impl User ===

@@ -7,7 +7,11 @@ async fn a_code_brings_the_user_and_the_tokens() {
     let world = World::new().await;
     let (identity, tokens) = world.exchange().await.unwrap();
 
-    let jane = Identity { subject: Subject::new("248289761001"), email: Some("jane@example.com".into()) };
+    let jane = Identity {
+        subject: Subject::new("248289761001"),
+        email: Some("jane@example.com".into()),
+        facts: Facts::default(),
+    };
     assert_eq!(identity, jane);
     assert_eq!(tokens.access_token.expose_secret(), "s3cr3t-access");
     assert_eq!(tokens.refresh_token.as_ref().unwrap().expose_secret(), "s3cr3t-refresh");

@@ -14,10 +14,11 @@ use crate::store::lease::Leasing;
 /// So short that many a lease is taken over.
 const LIFE: Duration = Duration::from_secs(5);
 
-/// What the holder of a lease says.
+/// What the holder of a lease says. After `Keep` it goes on holding it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ending {
     Update,
+    Keep,
     Defer,
     Revoke,
 }
@@ -57,6 +58,13 @@ pub(super) async fn end(
             let next = upstream(copy.version + 1);
             let updated = store.update_upstream(lease, next.clone()).await.unwrap();
             assert_eq!(updated, memory.update_upstream(&copy, next), "{copy:?}");
+        }
+        Ending::Keep => {
+            let (next, until) = (upstream(copy.version + 1), now.after(LIFE));
+            let kept = store.keep_upstream(lease, next.clone(), until).await.unwrap();
+            let expected = memory.keep_upstream(&copy, next, until);
+            assert_eq!(kept, expected, "{copy:?}");
+            made.leases.extend(kept.zip(expected));
         }
         Ending::Defer => {
             let until = now.after(LIFE);

@@ -1,5 +1,7 @@
 //! The model: maps, and a history that is never forgotten. What is dead, it asks the history.
 
+mod leases;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

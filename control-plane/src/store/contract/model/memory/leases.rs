@@ -1,18 +1,22 @@
-//! The model of leases.
+//! What the model does about leases.
 
 use portcullis_proto::ids::GrantId;
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::Timestamp;
 
-use super::memory::Memory;
+use super::Memory;
 use crate::oauth::grant::Upstream;
 use crate::oauth::renewal::Renewal;
 use crate::store::lease::{Lease, Leasing};
 
-// === impl Memory ===
-
 impl Memory {
-    pub(super) fn lease(&mut self, id: &GrantId, version: u64, now: Timestamp, until: Timestamp) -> Leasing {
+    pub(in super::super) fn lease(
+        &mut self,
+        id: &GrantId,
+        version: u64,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Leasing {
         let Some(grant) = self.live_grant(id) else {
             return Leasing::Gone;
         };
@@ -28,7 +32,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn update_upstream(&mut self, lease: &Lease, upstream: Upstream) -> bool {
+    pub(in super::super) fn update_upstream(&mut self, lease: &Lease, upstream: Upstream) -> bool {
         if self.live_grant(&lease.grant).is_none_or(|grant| grant.upstream.version != lease.version) {
             return false;
         }
@@ -37,7 +41,19 @@ impl Memory {
         true
     }
 
-    pub(super) fn defer(&mut self, lease: &Lease, until: Timestamp) -> bool {
+    pub(in super::super) fn keep_upstream(
+        &mut self,
+        lease: &Lease,
+        upstream: Upstream,
+        until: Timestamp,
+    ) -> Option<Lease> {
+        let stored = self.live_grant(&lease.grant).filter(|grant| grant.upstream.version == lease.version)?;
+        let (version, renewal) = (lease.version + 1, stored.upstream.renewal.goes_on(until));
+        self.set_upstream(&lease.grant, Upstream { version, renewal, ..upstream });
+        Some(Lease { grant: lease.grant.clone(), version, attempt: renewal.attempt() })
+    }
+
+    pub(in super::super) fn defer(&mut self, lease: &Lease, until: Timestamp) -> bool {
         let Some(upstream) = self.leased(lease) else {
             return false;
         };
@@ -46,7 +62,7 @@ impl Memory {
         true
     }
 
-    pub(super) fn revoke_leased(&mut self, lease: Lease, now: Timestamp) -> Option<Entry> {
+    pub(in super::super) fn revoke_leased(&mut self, lease: Lease, now: Timestamp) -> Option<Entry> {
         self.leased(&lease)?;
         Some(self.revoke(Scope::Grant(lease.grant), now))
     }
