@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
+from urllib.parse import urljoin
 
 import httpx2
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
@@ -90,7 +91,9 @@ async def revoke(provider: OAuthClientProvider, token: str) -> None:
         {"token": token, "client_id": provider.context.client_info.client_id}, {}
     )
     async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
-        endpoint = str(provider.context.oauth_metadata.revocation_endpoint)
+        metadata = provider.context.oauth_metadata
+        # Without metadata endpoints are at the root (MCP 2025-03-26).
+        endpoint = str(metadata.revocation_endpoint) if metadata else urljoin(provider.context.server_url, "/revoke")
         response = await http.post(endpoint, data=data, headers=headers)
     assert response.status_code == 200, response
 
@@ -105,7 +108,7 @@ async def until_refused(url: str, token: str) -> dict:
             assert time.monotonic() - started < REVOCATION_DEADLINE, response
             await asyncio.sleep(0.02)
     challenge = response.headers["www-authenticate"]
-    assert "invalid_token" in challenge and "resource_metadata" in challenge, challenge
+    assert "invalid_token" in challenge, challenge
     return {"challenge": challenge, "after_ms": round((time.monotonic() - started) * 1000)}
 
 

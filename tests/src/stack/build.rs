@@ -6,14 +6,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::config::{SERVER, config};
 use super::{Addresses, Part, Stack, State, Upstream};
 use crate::binaries::{root, tools, workspace};
+use crate::front::{Front, Manner};
 use crate::process::Program;
-use crate::programs::{CONTROL_PLANE, Place};
+use crate::programs::{CONTROL_PLANE, Place, free_addresses};
 
 /// Where users log in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub struct Builder {
     addresses: Option<Addresses>,
     faults: bool,
     small_disk: Option<(Part, u64)>,
+    front: Option<Manner>,
     configure: Vec<Change>,
     configure_authz: Vec<ChangeAuthz>,
 }
@@ -120,6 +122,13 @@ impl Builder {
         self
     }
 
+    /// Puts a proxy in front of the edge, at the address that clients know: see [`Stack::front`].
+    #[must_use]
+    pub fn front(mut self, manner: Manner) -> Self {
+        self.front = Some(manner);
+        self
+    }
+
     /// Changes `portcullis.yaml` before anything starts.
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut Value, &Addresses) + Send + 'static) -> Self {
@@ -132,6 +141,10 @@ impl Builder {
         let directory = tempfile::tempdir().expect("a directory");
         let addresses = self.addresses.unwrap_or_else(|| Addresses::free(self.further_authz + 1));
         let mut config = config(directory.path(), &addresses, self.provider);
+        let front = self.front.map(|manner| (manner, free_addresses::<1>().expect("a free port")[0]));
+        if let Some((_, behind)) = &front {
+            config["edge"]["listen"] = json!(behind);
+        }
         for change in self.configure {
             change(&mut config, &addresses);
         }
@@ -151,6 +164,7 @@ impl Builder {
             shims: BTreeMap::new(),
             small_disk: None,
             upstream,
+            front: None,
         };
         let place = Place { directory: stack.directory().to_owned(), own_groups: false };
         render_edge(&file, &place.directory).await;
@@ -171,6 +185,9 @@ impl Builder {
         // In the order of the parts, each when the one before is ready.
         for part in stack.parts.keys().copied().collect::<Vec<_>>() {
             stack.start(part).await;
+        }
+        if let Some((manner, behind)) = front {
+            stack.front = Some(Front::start(stack.addresses.edge, behind, manner).await);
         }
         stack
     }
