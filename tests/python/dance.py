@@ -47,8 +47,9 @@ class Memory:
 class User:
     """Whoever sits in front of the browser that the client opens."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, iss: bool) -> None:
         self.name = name
+        self.iss = iss
         self.logins = 0
         self.received: dict[str, str] = {}
 
@@ -57,7 +58,8 @@ class User:
         self.received = await headless.authorize(url, REDIRECT_URI, self.name)
 
     async def callback(self) -> AuthorizationCodeResult:
-        return AuthorizationCodeResult(**self.received)
+        iss = self.received.get("iss") if self.iss else None
+        return AuthorizationCodeResult(code=self.received["code"], state=self.received["state"], iss=iss)
 
 
 @asynccontextmanager
@@ -112,8 +114,8 @@ async def until_refused(url: str, token: str) -> dict:
     return {"challenge": challenge, "after_ms": round((time.monotonic() - started) * 1000)}
 
 
-async def dance(url: str, mode: str, name: str) -> dict:
-    memory, user = Memory(), User(name)
+async def dance(url: str, mode: str, name: str, iss: bool) -> dict:
+    memory, user = Memory(), User(name, iss)
     metadata = OAuthClientMetadata(redirect_uris=[REDIRECT_URI], client_name="Python client")
     provider = OAuthClientProvider(url, metadata, memory, user.open, user.callback)
     steps = {"mode": mode}
@@ -152,12 +154,18 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--mode", default="auto", help="auto, legacy, or a protocol version")
     parser.add_argument("--user", default="ada")
+    parser.add_argument(
+        "--without-iss",
+        action="store_true",
+        help="does not hand `iss` to the client, as applications did before RFC 9207: without any metadata it knows no "
+        "issuer, and refuses every one",
+    )
     parser.add_argument("--without-login", action="store_true", help="for an MCP server that nothing protects")
     arguments = parser.parse_args()
     if arguments.without_login:
         steps = without_login(arguments.url, arguments.mode)
     else:
-        steps = dance(arguments.url, arguments.mode, arguments.user)
+        steps = dance(arguments.url, arguments.mode, arguments.user, not arguments.without_iss)
     print(json.dumps(asyncio.run(steps)))
 
 

@@ -38,10 +38,11 @@ const SEATS: [Seat; 6] = [
 
 impl Seat {
     /// The whole life: the script fails where anything is wrong that it can see.
-    async fn live(self, url: String) -> (Self, Value) {
+    async fn live(self, url: String, metadata: bool) -> (Self, Value) {
         let arguments = [url.as_str(), "--mode", self.mode, "--user", self.user];
         let steps = if self.script == "dance.py" {
-            python(self.script, &arguments).await
+            let without_iss: &[&str] = if metadata { &[] } else { &["--without-iss"] };
+            python(self.script, &[&arguments, without_iss].concat()).await
         } else {
             let interpreter = tools("bin/python").to_string_lossy().into_owned();
             node(self.script, &[arguments.as_slice(), &["--python", interpreter.as_str()]].concat()).await
@@ -54,9 +55,10 @@ fn stack() -> Builder {
     Stack::builder().provider(Provider::OidcProvider).mcp_server(McpServer::FastMcp)
 }
 
-/// Every client lives its life at this stack, all at once.
-async fn all_live(stack: &Stack) -> Vec<(Seat, Value)> {
-    let lives: JoinSet<_> = SEATS.into_iter().map(|seat| seat.live(stack.url().to_owned())).collect();
+/// Every client lives its life at this stack, all at once; with metadata of the authorization server or without.
+async fn all_live(stack: &Stack, metadata: bool) -> Vec<(Seat, Value)> {
+    let live = |seat: Seat| seat.live(stack.url().to_owned(), metadata);
+    let lives: JoinSet<_> = SEATS.into_iter().map(live).collect();
     let lives = lives.join_all().await;
     for (seat, steps) in &lives {
         check(*seat, steps, &stack.origin());
@@ -96,7 +98,7 @@ fn challenged_with_metadata(steps: &Value) -> bool {
 #[tokio::test]
 async fn every_client_lives_a_whole_life() {
     let stack = stack().start().await;
-    for (seat, steps) in all_live(&stack).await {
+    for (seat, steps) in all_live(&stack, true).await {
         assert!(challenged_with_metadata(&steps), "{seat:?}");
     }
 }
@@ -104,7 +106,7 @@ async fn every_client_lives_a_whole_life() {
 #[tokio::test]
 async fn every_client_lives_a_whole_life_without_resource_metadata() {
     let stack = stack().front(Manner::HidesResourceMetadata).start().await;
-    for (seat, steps) in all_live(&stack).await {
+    for (seat, steps) in all_live(&stack, true).await {
         assert!(!challenged_with_metadata(&steps), "{seat:?}");
     }
     let hidden = stack.front().hidden();
@@ -114,7 +116,7 @@ async fn every_client_lives_a_whole_life_without_resource_metadata() {
 #[tokio::test]
 async fn every_client_lives_a_whole_life_without_any_metadata() {
     let stack = stack().front(Manner::HidesAllMetadata).start().await;
-    for (seat, steps) in all_live(&stack).await {
+    for (seat, steps) in all_live(&stack, false).await {
         assert!(!challenged_with_metadata(&steps), "{seat:?}");
     }
     let hidden = stack.front().hidden();
