@@ -1,11 +1,11 @@
-//! A small reverse proxy in front of the edge, or of an MCP server. It makes a Portcullis look older than it is, or
-//! adds what a test program cannot send itself. Answers pass through as they come, event streams too.
+//! A small reverse proxy in front of the edge. It makes a Portcullis look older than it is, or adds a token for a
+//! program that cannot log in. Answers pass through as they come, event streams too.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails, and says why")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,23 +21,29 @@ use tokio_util::task::AbortOnDropHandle;
 /// The edge has the same bound for MCP requests.
 const MAX_BODY: usize = 4 << 20;
 
-/// What the proxy does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the proxy hides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     /// Hides protected-resource metadata (RFC 9728), as if there were none: how servers were before MCP 2025-06-18.
     HidesResourceMetadata,
     /// Hides every metadata document: what MCP 2025-03-26 calls a server without metadata discovery, whose endpoints
     /// are at the root.
     HidesAllMetadata,
-    /// Sends each request on with this access token.
-    AddsToken(String),
+    /// Hides nothing.
+    HidesNothing,
 }
 
 /// The proxy. Ends when it is dropped.
 #[derive(Debug)]
 pub struct Front {
-    hidden: Arc<Mutex<BTreeSet<String>>>,
+    state: Arc<Mutex<Shared>>,
     _task: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    hidden: BTreeSet<String>,
+    bearer: Option<HeaderValue>,
 }
 
 #[derive(Clone)]
@@ -45,7 +51,7 @@ struct Forward {
     to: SocketAddr,
     manner: Manner,
     client: Client,
-    hidden: Arc<Mutex<BTreeSet<String>>>,
+    state: Arc<Mutex<Shared>>,
 }
 
 // === impl Front ===
@@ -53,40 +59,50 @@ struct Forward {
 impl Front {
     /// Listens, and passes on to `to`. The `Host` header stays what the client has sent.
     pub async fn start(listen: SocketAddr, to: SocketAddr, manner: Manner) -> Self {
-        let hidden = Arc::new(Mutex::new(BTreeSet::new()));
+        let state = Arc::<Mutex<Shared>>::default();
         let client = Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
-        let forward = Forward { to, manner, client, hidden: Arc::clone(&hidden) };
+        let forward = Forward { to, manner, client, state: Arc::clone(&state) };
         let router = Router::new().fallback(pass_on).with_state(forward);
         let listener = TcpListener::bind(listen).await.expect("a free port");
         let task = tokio::spawn(async move {
             // Never returns by itself.
             let _ = axum::serve(listener, router).await;
         });
-        Self { hidden, _task: AbortOnDropHandle::new(task) }
+        Self { state, _task: AbortOnDropHandle::new(task) }
     }
 
     /// The paths that clients have asked for in vain.
     pub fn hidden(&self) -> BTreeSet<String> {
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.state).hidden.clone()
+    }
+
+    /// From now on sends every request on with this access token.
+    pub fn add_token(&self, access_token: &str) {
+        let bearer = HeaderValue::from_str(&format!("Bearer {access_token}"));
+        lock(&self.state).bearer = Some(bearer.expect("a token is a header value"));
     }
 }
 
 // === impl Manner ===
 
 impl Manner {
-    fn hides(&self, path: &str) -> bool {
+    fn hides(self, path: &str) -> bool {
         match self {
             Self::HidesResourceMetadata => path.contains("/.well-known/oauth-protected-resource"),
             Self::HidesAllMetadata => path.contains("/.well-known/"),
-            Self::AddsToken(_) => false,
+            Self::HidesNothing => false,
         }
     }
+}
+
+fn lock(state: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn pass_on(State(forward): State<Forward>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     if forward.manner.hides(&path) {
-        forward.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
+        lock(&forward.state).hidden.insert(path);
         return StatusCode::NOT_FOUND.into_response();
     }
     let (parts, body) = request.into_parts();
@@ -99,9 +115,8 @@ async fn pass_on(State(forward): State<Forward>, request: Request) -> Response {
     for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);
     }
-    if let Manner::AddsToken(token) = &forward.manner {
-        let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a token is a header value");
-        headers.insert(AUTHORIZATION, value);
+    if let Some(bearer) = lock(&forward.state).bearer.clone() {
+        headers.insert(AUTHORIZATION, bearer);
     }
     let request = forward.client.request(parts.method, url).headers(headers).body(body);
     let Ok(answer) = request.send().await else {
@@ -144,9 +159,11 @@ mod tests {
     fn each_manner_hides_what_it_says() {
         let (resource, server) =
             ("/.well-known/oauth-protected-resource/demo/mcp", "/demo/mcp/.well-known/openid-configuration");
-        assert!(Manner::HidesResourceMetadata.hides(resource) && !Manner::HidesResourceMetadata.hides(server));
+        assert!(
+            Manner::HidesResourceMetadata.hides(resource) && !Manner::HidesResourceMetadata.hides(server)
+        );
         assert!(Manner::HidesAllMetadata.hides(resource) && Manner::HidesAllMetadata.hides(server));
         assert!(!Manner::HidesAllMetadata.hides("/register"));
-        assert!(!Manner::AddsToken("t".into()).hides(resource));
+        assert!(!Manner::HidesNothing.hides(resource));
     }
 }

@@ -92,7 +92,9 @@ fn check(seat: Seat, steps: &Value, origin: &str) {
 }
 
 fn challenged_with_metadata(steps: &Value) -> bool {
-    steps["revoked"]["challenge"].as_str().expect("a challenge").contains("resource_metadata=")
+    let challenge = steps["revoked"]["challenge"].to_string();
+    assert!(challenge.contains("Bearer "), "{challenge}");
+    challenge.contains("resource_metadata=")
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ pub enum McpServer {
     Demo,
     /// Made with FastMCP, in Python.
     FastMcp,
+    /// Made with `mcp`, in Python: what the conformance suite asks for.
+    Everything,
 }
 
 type Change = Box<dyn FnOnce(&mut Value, &Addresses) + Send>;
@@ -154,7 +156,7 @@ impl Builder {
 
         let upstream = match self.mcp_server {
             McpServer::Recording => Some(Upstream::start(addresses.mcp_server).await),
-            McpServer::Demo | McpServer::FastMcp => None,
+            McpServer::Demo | McpServer::FastMcp | McpServer::Everything => None,
         };
         let mut stack = Stack {
             directory,
@@ -232,7 +234,12 @@ fn programs(
     match mcp_server {
         McpServer::Recording => {}
         McpServer::Demo => programs.push((Part::McpServer, place.demo_mcp(at.mcp_server))),
-        McpServer::FastMcp => programs.push((Part::McpServer, Ok(fastmcp(place, at.mcp_server)))),
+        McpServer::FastMcp => {
+            programs.push((Part::McpServer, Ok(python(place, "fastmcp_server", at.mcp_server))));
+        }
+        McpServer::Everything => {
+            programs.push((Part::McpServer, Ok(python(place, "everything_server", at.mcp_server))));
+        }
     }
     let found = |(part, program): (Part, Result<Program, _>)| {
         (part, program.unwrap_or_else(|missing| panic!("{missing}")))
@@ -255,10 +262,10 @@ fn emulator(place: &Place, service: &str, ready: &str, listen: SocketAddr, redir
     place.program(service, "node".into(), &arguments, format!("http://localhost:{port}{ready}"))
 }
 
-fn fastmcp(place: &Place, listen: SocketAddr) -> Program {
-    let script = root().join("tests/python/fastmcp_server.py").to_string_lossy().into_owned();
+fn python(place: &Place, name: &str, listen: SocketAddr) -> Program {
+    let script = root().join(format!("tests/python/{name}.py")).to_string_lossy().into_owned();
     let arguments = [script.as_str(), &listen.port().to_string()];
-    place.program("fastmcp", tools("bin/python"), &arguments, format!("http://{listen}/healthz"))
+    place.program(name, tools("bin/python"), &arguments, format!("http://{listen}/healthz"))
 }
 
 /// Writes `envoy.yaml` as the control plane renders it.
