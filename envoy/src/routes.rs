@@ -24,15 +24,24 @@ pub(crate) enum Match {
 }
 
 /// First segments of the paths below: no MCP server may have them.
-pub(crate) const RESERVED: [&str; 8] =
-    [".well-known", "register", "token", "revoke", "authorize", "consent", "callback", "assets"];
+pub(crate) const RESERVED: [&str; 9] = [
+    ".well-known",
+    "register",
+    "token",
+    "revoke",
+    "authorize",
+    "consent",
+    "callback",
+    "assets",
+    "openapi.json",
+];
 
 /// What reads, and answers CORS preflights.
 pub(crate) const READ: &str = "GET|HEAD|OPTIONS";
 
 /// The routes that every origin has. The metadata documents of an MCP server are also where clients append their
 /// well-known path to the server's: those routes come from the server's path.
-pub(crate) const OAUTH: [OAuthRoute; 9] = [
+pub(crate) const OAUTH: [OAuthRoute; 10] = [
     OAuthRoute {
         // With the server's path inserted behind the well-known one (RFC 9728 section 3.1, RFC 8414 section 3.1),
         // or without (MCP 2025-03-26).
@@ -47,6 +56,13 @@ pub(crate) const OAUTH: [OAuthRoute; 9] = [
     OAuthRoute {
         name: "jwks",
         matches: Match::Path("/.well-known/jwks.json"),
+        methods: READ,
+        has_body: false,
+        rate: |limits| limits.browser,
+    },
+    OAuthRoute {
+        name: "openapi",
+        matches: Match::Path("/openapi.json"),
         methods: READ,
         has_body: false,
         rate: |limits| limits.browser,

@@ -9,7 +9,8 @@ use crate::provider::is_domain;
 
 /// First segments of the OAuth surface's paths. It is at the root of every server's origin, so no server may
 /// lie there.
-const RESERVED: [&str; 7] = ["authorize", "token", "register", "revoke", "consent", "callback", "assets"];
+const RESERVED: [&str; 8] =
+    ["authorize", "token", "register", "revoke", "consent", "callback", "assets", "openapi.json"];
 
 /// A name that the file chooses: it becomes part of Envoy names, log fields and metrics.
 pub(super) fn name(text: &str) -> Result<(), String> {

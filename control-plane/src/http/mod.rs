@@ -7,6 +7,7 @@ pub mod client;
 pub mod consent;
 pub mod extract;
 pub mod metadata;
+pub mod openapi;
 pub mod ops;
 pub mod page;
 pub mod register;

@@ -14,7 +14,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::{Span, info_span};
 
-use super::{authorize, callback, consent, metadata, page, register, revoke, token};
+use super::{authorize, callback, consent, metadata, openapi, page, register, revoke, token};
 use crate::app::App;
 
 /// Largest request body, in bytes. The edge has the same bound.
@@ -33,6 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/.well-known/openid-configuration", get(metadata::openid_configuration))
         .route("/.well-known/openid-configuration/{*path}", get(metadata::openid_configuration_of))
         .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/register", post(register::register))
         .route("/token", post(token::token))
         .route("/revoke", post(revoke::revoke))
