@@ -16,6 +16,7 @@ const SURFACE: [(&str, &str); 21] = [
     ("GET", "/demo/mcp/.well-known/oauth-authorization-server"),
     ("OPTIONS", "/demo/mcp/inner/.well-known/openid-configuration"),
     ("GET", "/.well-known/jwks.json"),
+    ("GET", "/openapi.json"),
     ("POST", "/register"),
     ("OPTIONS", "/register"),
     ("POST", "/token"),
