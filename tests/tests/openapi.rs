@@ -55,7 +55,7 @@ async fn no_request_gets_an_answer_that_is_not_described() {
     let mut run = Command::new(tools("bin/python"));
     run.args(["-m", "schemathesis.cli", "run", &description, "--url", &url, "--header", &origin]);
     run.args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure"]);
-    run.args(["--max-examples", "20", "--seed", "1", "--max-time", "40", "--generation-database", "none"]);
+    run.args(["--max-examples", "15", "--seed", "1", "--max-time", "35", "--generation-database", "none"]);
     run.args(["--no-color", "--warnings", "off"]).current_dir(stack.directory()).kill_on_drop(true);
     let output = timeout(DEADLINE, run.output()).await.unwrap().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);

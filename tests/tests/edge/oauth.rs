@@ -4,7 +4,7 @@ use portcullis_envoy::VirtualHost;
 use portcullis_tests::edge::{Answer, Fixture, Request, server};
 use url::Url;
 
-const SURFACE: [(&str, &str); 21] = [
+const SURFACE: [(&str, &str); 22] = [
     ("GET", "/.well-known/oauth-protected-resource"),
     ("GET", "/.well-known/oauth-protected-resource/demo/mcp"),
     ("HEAD", "/.well-known/oauth-protected-resource/demo/mcp"),
