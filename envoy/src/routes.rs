@@ -24,7 +24,7 @@ pub(crate) enum Match {
 }
 
 /// First segments of the paths below: no MCP server may have them.
-pub(crate) const RESERVED: [&str; 11] = [
+pub(crate) const RESERVED: [&str; 12] = [
     ".well-known",
     "register",
     "token",
@@ -36,6 +36,7 @@ pub(crate) const RESERVED: [&str; 11] = [
     "account",
     "provider-clients",
     "assets",
+    "openapi.json",
 ];
 
 /// What reads, and answers CORS preflights.
@@ -43,7 +44,7 @@ pub(crate) const READ: &str = "GET|HEAD|OPTIONS";
 
 /// The routes that every origin has. The metadata documents of an MCP server are also where clients append their
 /// well-known path to the server's: those routes come from the server's path.
-pub(crate) const OAUTH: [OAuthRoute; 12] = [
+pub(crate) const OAUTH: [OAuthRoute; 13] = [
     OAuthRoute {
         // With the server's path inserted behind the well-known one (RFC 9728 section 3.1, RFC 8414 section 3.1),
         // or without (MCP 2025-03-26).
@@ -58,6 +59,13 @@ pub(crate) const OAUTH: [OAuthRoute; 12] = [
     OAuthRoute {
         name: "jwks",
         matches: Match::Path("/.well-known/jwks.json"),
+        methods: READ,
+        has_body: false,
+        rate: |limits| limits.browser,
+    },
+    OAuthRoute {
+        name: "openapi",
+        matches: Match::Path("/openapi.json"),
         methods: READ,
         has_body: false,
         rate: |limits| limits.browser,

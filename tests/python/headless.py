@@ -1,5 +1,8 @@
 """A browser without a screen: it keeps cookies, fills in forms and follows pages to a redirect URI."""
 
+import argparse
+import asyncio
+import json
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -69,3 +72,20 @@ async def authorize(url: str, redirect_uri: str, user: str, decision: str = "app
             else:
                 raise LoginFailed(f"{response.status_code} at {response.url.copy_with(query=None)}")
     raise LoginFailed("the login goes in circles")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Goes through one authorization; prints what the client is told.")
+    parser.add_argument("url", help="the authorization request")
+    parser.add_argument("--user", default="ada")
+    parser.add_argument("--deliver", action="store_true", help="also fetch the redirect URI, as a browser does")
+    arguments = parser.parse_args()
+    redirect_uri = dict(parse_qsl(urlsplit(arguments.url).query))["redirect_uri"]
+    received = asyncio.run(authorize(arguments.url, redirect_uri, arguments.user))
+    if arguments.deliver:
+        httpx2.get(redirect_uri, params=received, timeout=30).raise_for_status()
+    print(json.dumps(received))
+
+
+if __name__ == "__main__":
+    main()

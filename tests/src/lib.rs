@@ -5,6 +5,7 @@ pub mod client;
 pub mod demo;
 pub mod edge;
 pub mod faults;
+pub mod front;
 pub mod process;
 pub mod programs;
 pub mod scripts;

@@ -1,4 +1,5 @@
-//! What docs/SECURITY.md says of tests is true: it names those that there are, and all of them.
+//! What docs/SECURITY.md and docs/COMPATIBILITY.md say of tests is true: they name those that there are, and the former
+//! all of them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the sources fails, and says why")]
 
@@ -8,13 +9,16 @@ use std::path::Path;
 
 use portcullis_tests::binaries::root;
 
-/// Names like `t06_two_parallel_redemptions` in a text, wherever `before` stands in front of them.
-fn attack_tests(text: &str, before: &str) -> BTreeSet<String> {
-    let names = text
-        .split(before)
-        .skip(1)
-        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>());
-    names.filter(|name| is_attack_test(name)).collect()
+/// Names in a text, wherever `before` stands in front of them.
+fn names(text: &str, before: &str) -> BTreeSet<String> {
+    let rest = text.split(before).skip(1);
+    rest.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
+}
+
+/// Names like `t06_two_parallel_redemptions`.
+fn attack_tests(mut names: BTreeSet<String>) -> BTreeSet<String> {
+    names.retain(|name| is_attack_test(name));
+    names
 }
 
 fn is_attack_test(name: &str) -> bool {
@@ -27,14 +31,13 @@ fn in_sources(directory: &Path, found: &mut BTreeSet<String>) {
         if path.is_dir() {
             in_sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.extend(attack_tests(&fs::read_to_string(&path).unwrap(), "fn "));
+            found.extend(names(&fs::read_to_string(&path).unwrap(), "fn "));
         }
     }
 }
 
-#[test]
-fn the_table_of_attacks_names_every_test_and_no_other() {
-    let document = fs::read_to_string(root().join("docs/SECURITY.md")).unwrap();
+/// Every function of the workspace.
+fn functions() -> BTreeSet<String> {
     let mut written = BTreeSet::new();
     for part in ["proto", "control-plane", "authz", "envoy", "tests"] {
         for kind in ["src", "tests"].map(|kind| root().join(part).join(kind)) {
@@ -43,11 +46,54 @@ fn the_table_of_attacks_names_every_test_and_no_other() {
             }
         }
     }
-    let named = attack_tests(&document, "`");
+    written
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_table_of_attacks_names_every_test_and_no_other() {
+    let document = fs::read_to_string(root().join("docs/SECURITY.md")).unwrap();
+    let written = attack_tests(functions());
+    let named = attack_tests(names(&document, "`"));
     let missing: Vec<_> = written.difference(&named).collect();
     let invented: Vec<_> = named.difference(&written).collect();
     assert!(
         missing.is_empty() && invented.is_empty(),
         "not in the table: {missing:?}; no test: {invented:?}"
     );
+}
+
+/// In a row the cell before the last says where a requirement is built, the last which test shows it; a point that is
+/// not built has neither.
+#[test]
+fn the_tables_of_compatibility_name_files_and_tests_that_there_are() {
+    let document = fs::read_to_string(root().join("docs/COMPATIBILITY.md")).unwrap();
+    let written = functions();
+    let (_, requirements) = document.split_once("## MCP, revision by revision").unwrap();
+    let rows = requirements.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| shown by |"));
+    let mut tests = 0;
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [.., built, shown] = &cells[..] else { panic!("{row}") };
+        assert_eq!(
+            shown.is_empty(),
+            built.starts_with("not built"),
+            "built and not shown, or the reverse: {row}"
+        );
+        for name in quoted(shown) {
+            assert!(written.contains(name), "no test: {name}");
+            tests += 1;
+        }
+        for file in quoted(built).filter(|file| file.contains('/')) {
+            assert!(root().join(file).is_file(), "no file: {file}");
+        }
+    }
+    assert!(tests > 40, "only {tests}");
+    for name in quoted(&document).filter(|name| name.matches('_').count() >= 3) {
+        assert!(name.contains('/') || written.contains(name), "no test: {name}");
+    }
 }

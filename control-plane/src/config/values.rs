@@ -11,8 +11,19 @@ use crate::provider::{self, is_domain};
 
 /// First segments of the OAuth surface's paths. It is at the root of every server's origin, so no server may
 /// lie there.
-const RESERVED: [&str; 9] =
-    ["authorize", "token", "register", "revoke", "consent", "callback", "user-token", "account", "assets"];
+const RESERVED: [&str; 11] = [
+    "authorize",
+    "token",
+    "register",
+    "revoke",
+    "consent",
+    "callback",
+    "user-token",
+    "account",
+    "provider-clients",
+    "assets",
+    "openapi.json",
+];
 
 /// A name that the file chooses: it becomes part of Envoy names, log fields and metrics.
 pub(super) fn name(text: &str) -> Result<(), String> {

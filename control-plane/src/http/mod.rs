@@ -11,6 +11,7 @@ pub mod extract;
 pub mod grant;
 pub mod login;
 pub mod metadata;
+pub mod openapi;
 pub mod ops;
 pub mod page;
 pub mod provider_client;

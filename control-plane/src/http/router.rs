@@ -15,7 +15,7 @@ use tower_http::trace::TraceLayer;
 use tracing::{Span, info_span};
 
 use super::{
-    account, authorize, callback, consent, metadata, page, provider_client, register, revoke, token,
+    account, authorize, callback, consent, metadata, openapi, page, provider_client, register, revoke, token,
     user_token,
 };
 use crate::app::App;
@@ -36,6 +36,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/.well-known/openid-configuration", get(metadata::openid_configuration))
         .route("/.well-known/openid-configuration/{*path}", get(metadata::openid_configuration_of))
         .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/register", post(register::register))
         .route("/token", post(token::token))
         .route("/revoke", post(revoke::revoke))

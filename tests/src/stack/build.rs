@@ -6,14 +6,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::config::{CERTIFICATE, INITIAL_ACCESS_TOKEN, SERVER, config, secure};
 use super::{Addresses, Part, Stack, State, Upstream};
 use crate::binaries::{root, tools, workspace};
+use crate::front::{Front, Manner};
 use crate::process::Program;
-use crate::programs::{CONTROL_PLANE, Place};
+use crate::programs::{CONTROL_PLANE, Place, free_addresses};
 
 /// Where users log in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub enum McpServer {
     Demo,
     /// Made with FastMCP, in Python.
     FastMcp,
+    /// Made with `mcp`, in Python: what the conformance suite asks for.
+    Everything,
 }
 
 type Change = Box<dyn FnOnce(&mut Value, &Addresses) + Send>;
@@ -60,6 +63,7 @@ pub struct Builder {
     provider_token_seconds: Option<u64>,
     faults: bool,
     small_disk: Option<(Part, u64)>,
+    front: Option<Manner>,
     configure: Vec<Change>,
     configure_authz: Vec<ChangeAuthz>,
 }
@@ -132,6 +136,13 @@ impl Builder {
         self
     }
 
+    /// Puts a proxy in front of the edge, at the address that clients know: see [`Stack::front`].
+    #[must_use]
+    pub fn front(mut self, manner: Manner) -> Self {
+        self.front = Some(manner);
+        self
+    }
+
     /// Changes `portcullis.yaml` before anything starts.
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut Value, &Addresses) + Send + 'static) -> Self {
@@ -147,6 +158,10 @@ impl Builder {
         if self.provider == Provider::Documents {
             secure(directory.path(), &mut config);
         }
+        let front = self.front.map(|manner| (manner, free_addresses::<1>().expect("a free port")[0]));
+        if let Some((_, behind)) = &front {
+            config["edge"]["listen"] = json!(behind);
+        }
         for change in self.configure {
             change(&mut config, &addresses);
         }
@@ -156,7 +171,7 @@ impl Builder {
 
         let upstream = match self.mcp_server {
             McpServer::Recording => Some(Upstream::start(addresses.mcp_server).await),
-            McpServer::Demo | McpServer::FastMcp => None,
+            McpServer::Demo | McpServer::FastMcp | McpServer::Everything => None,
         };
         let mut stack = Stack {
             directory,
@@ -166,6 +181,7 @@ impl Builder {
             shims: BTreeMap::new(),
             small_disk: None,
             upstream,
+            front: None,
         };
         let place = Place { directory: stack.directory().to_owned(), own_groups: false };
         render_edge(&file, &place.directory).await;
@@ -189,6 +205,9 @@ impl Builder {
         // In the order of the parts, each when the one before is ready.
         for part in stack.parts.keys().copied().collect::<Vec<_>>() {
             stack.start(part).await;
+        }
+        if let Some((manner, behind)) = front {
+            stack.front = Some(Front::start(stack.addresses.edge, behind, manner).await);
         }
         stack
     }
@@ -245,7 +264,12 @@ fn programs(
     match mcp_server {
         McpServer::Recording => {}
         McpServer::Demo => programs.push((Part::McpServer, place.demo_mcp(at.mcp_server))),
-        McpServer::FastMcp => programs.push((Part::McpServer, Ok(fastmcp(place, at.mcp_server)))),
+        McpServer::FastMcp => {
+            programs.push((Part::McpServer, Ok(python(place, "fastmcp_server", at.mcp_server))));
+        }
+        McpServer::Everything => {
+            programs.push((Part::McpServer, Ok(python(place, "everything_server", at.mcp_server))));
+        }
     }
     let found = |(part, program): (Part, Result<Program, _>)| {
         (part, program.unwrap_or_else(|missing| panic!("{missing}")))
@@ -269,10 +293,10 @@ fn emulator(place: &Place, service: &str, ready: &str, listen: SocketAddr, redir
     place.program(service, "node".into(), &arguments, format!("http://localhost:{port}{ready}"))
 }
 
-fn fastmcp(place: &Place, listen: SocketAddr) -> Program {
-    let script = root().join("tests/python/fastmcp_server.py").to_string_lossy().into_owned();
+fn python(place: &Place, name: &str, listen: SocketAddr) -> Program {
+    let script = root().join(format!("tests/python/{name}.py")).to_string_lossy().into_owned();
     let arguments = [script.as_str(), &listen.port().to_string()];
-    place.program("fastmcp", tools("bin/python"), &arguments, format!("http://{listen}/healthz"))
+    place.program(name, tools("bin/python"), &arguments, format!("http://{listen}/healthz"))
 }
 
 /// Writes `envoy.yaml` as the control plane renders it.

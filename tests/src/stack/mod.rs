@@ -19,6 +19,7 @@ use url::Url;
 use crate::binaries::workspace;
 use crate::faults::shim::Shim;
 use crate::faults::small_disk::SmallDisk;
+use crate::front::Front;
 use crate::process::{ProcessError, Program, Running, tail};
 use crate::programs::{CONTROL_PLANE, free_addresses};
 
@@ -49,6 +50,7 @@ pub struct Stack {
     shims: BTreeMap<Part, Shim>,
     small_disk: Option<SmallDisk>,
     upstream: Option<Upstream>,
+    front: Option<Front>,
 }
 
 /// A process of the stack.
@@ -126,6 +128,11 @@ impl Stack {
     /// The recording MCP server.
     pub fn upstream(&self) -> &Upstream {
         self.upstream.as_ref().expect("built with McpServer::Recording")
+    }
+
+    /// The proxy in front of the edge.
+    pub fn front(&self) -> &Front {
+        self.front.as_ref().expect("built with Builder::front")
     }
 
     /// Leaves the directory where it is when the stack is dropped.

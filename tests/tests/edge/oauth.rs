@@ -4,7 +4,7 @@ use portcullis_envoy::VirtualHost;
 use portcullis_tests::edge::{Answer, Fixture, Request, server};
 use url::Url;
 
-const SURFACE: [(&str, &str); 24] = [
+const SURFACE: [(&str, &str); 26] = [
     ("GET", "/.well-known/oauth-protected-resource"),
     ("GET", "/.well-known/oauth-protected-resource/demo/mcp"),
     ("HEAD", "/.well-known/oauth-protected-resource/demo/mcp"),
@@ -16,6 +16,7 @@ const SURFACE: [(&str, &str); 24] = [
     ("GET", "/demo/mcp/.well-known/oauth-authorization-server"),
     ("OPTIONS", "/demo/mcp/inner/.well-known/openid-configuration"),
     ("GET", "/.well-known/jwks.json"),
+    ("GET", "/openapi.json"),
     ("POST", "/register"),
     ("OPTIONS", "/register"),
     ("POST", "/token"),
@@ -26,6 +27,7 @@ const SURFACE: [(&str, &str); 24] = [
     ("POST", "/user-token"),
     ("GET", "/account"),
     ("POST", "/account/disconnect"),
+    ("GET", "/provider-clients/client.json"),
     ("GET", "/assets/style.css"),
     ("HEAD", "/assets/style.css"),
     ("OPTIONS", "/token"),

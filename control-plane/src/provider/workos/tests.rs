@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::provider::Settings;
 use crate::provider::testing::{
-    FakeProvider, MARK, NOW, Reply, acting, app, credentials, error_of, http, login, query, questions, secret,
+    FakeProvider, MARK, NOW, Reply, app, credentials, error_of, http, login, query, questions, secret,
 };
 
 const AUTHENTICATE: &str = "/user_management/authenticate";
@@ -189,7 +189,7 @@ fn user(email_verified: bool) -> Value {
 impl World {
     async fn identify(&self, questions: &Questions) -> Result<Identity, ProviderError> {
         let tokens = self.refresh().await?;
-        Ok(self.workos.identify(&tokens, acting(), questions, NOW).await?.unwrap())
+        Ok(self.workos.identify(&tokens, &key(), questions, NOW).await?.unwrap())
     }
 }
 
