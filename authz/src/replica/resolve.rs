@@ -135,6 +135,9 @@ impl Resolver {
         if let Some(flight) = self.flights().get(&question) {
             return Some(Flight::UnderWay(flight.clone()));
         }
+        if self.unknown.contains_key(&question) {
+            return Some(Flight::Landed(Err(Refusal::Unknown.into())));
+        }
         let known = self.replica.hot(id, question.1)?;
         (!Arc::ptr_eq(outdated, &known)).then_some(Flight::Landed(Ok(known)))
     }

@@ -130,7 +130,9 @@ async fn t20_a_no_to_the_question_about_an_outdated_credential_is_a_no() {
     let (world, token, _) = outdated().await;
     world.control.release();
     world.control.answer(token.id(), Outcome::Unknown(Unknown {}));
-    assert_eq!(world.service.check(&token).await.short(), (401, "unknown"));
+    for _ in 0..20 {
+        assert_eq!(world.service.check(&token).await.short(), (401, "unknown"));
+    }
 }
 
 #[tokio::test]

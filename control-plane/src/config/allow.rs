@@ -11,7 +11,7 @@ use crate::provider::Settings;
 const MAX_ORGANIZATIONS: usize = 10;
 
 /// Claims about the token, or that another key is for. None of them says anything of what a user may do.
-const OTHER_CLAIMS: [(&str, &str); 11] = [
+const OTHER_CLAIMS: [(&str, &str); 16] = [
     ("aud", "it is about the token"),
     ("azp", "it is about the token"),
     ("email", "anybody may have entered it: use `email_domain`, or `subject`"),
@@ -19,9 +19,14 @@ const OTHER_CLAIMS: [(&str, &str); 11] = [
     ("exp", "it is about the token"),
     ("iat", "it is about the token"),
     ("iss", "it is about the token"),
+    ("name", "users may change it: use `subject`"),
     ("nbf", "it is about the token"),
+    ("nickname", "users may change it: use `subject`"),
     ("nonce", "it is about the token"),
+    ("preferred_username", "users may change it: use `subject`"),
     ("sub", "use `subject`"),
+    ("unique_name", "users may change it: use `subject`"),
+    ("upn", "users may change it: use `subject`"),
     ("_claim_names", "it names other claims"),
 ];
 
@@ -54,8 +59,21 @@ fn rule(item: Item<'_>, provider: Option<&Settings>) -> Result<Rule, Reported> {
         claim?,
         organization?.map(Condition::Organization),
     ];
-    let rule = Rule::new(conditions.into_iter().flatten().collect());
+    let conditions: Vec<_> = conditions.into_iter().flatten().collect();
+    if provider.is_some_and(Settings::is_of_several)
+        && conditions.iter().all(is_claim)
+        && !conditions.is_empty()
+    {
+        let text = "`claim` alone is not enough: users of any tenant may log in, and each decides about its own users' \
+                    claims. Add `organization`, or let only some in at the provider";
+        return Err(section.wrong(text));
+    }
+    let rule = Rule::new(conditions);
     rule.ok_or_else(|| section.wrong("must demand something: everybody would fulfil an empty rule"))
+}
+
+fn is_claim(condition: &Condition) -> bool {
+    matches!(condition, Condition::Claim { .. })
 }
 
 /// `claim` and `value`.

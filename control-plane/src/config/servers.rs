@@ -82,6 +82,12 @@ fn server(
         return Err(section.wrong(format!("`required_scopes` has `{scope}`, which is not one of its scopes")));
     }
     let (credential, assertion) = (credential?, assertion?);
+    let registers = matches!(settings, Some(Ok(settings)) if settings.registers());
+    if registers && matches!(credential, CredentialMode::UserToken(_)) {
+        let text = "`credential: { user_token: … }` needs a provider with a `client_id`: users log in at it to replace and \
+                    remove their tokens, and that is no MCP client's login";
+        return Err(section.wrong(text));
+    }
     if let Some(name) = assertion.as_deref().filter(|name| credential.header() == Some(name)) {
         return Err(section.wrong(format!("`credential` and `assertion` are both sent in `{name}`")));
     }

@@ -103,12 +103,14 @@ pub async fn compose(
 }
 
 /// When a credential that does not need the provider's is asked for again, so that the provider is asked in time
-/// whether the user is still welcome. Without a refresh token it cannot be asked. Where there are rules it must be asked
-/// in time; otherwise the answer may wait.
+/// whether the user is still welcome. Where there are rules it must be asked in time; otherwise the answer may wait, and
+/// without a refresh token there is none.
 fn ask_again(server: &Server, upstream: &Upstream, now: Timestamp) -> Option<Timestamp> {
-    upstream.refresh_token.as_ref()?;
     let expires_at = upstream.credential_expires_at?;
-    Some(if server.allow.is_some() { expires_at } else { expires_at.max(now.after(AGAIN)) })
+    if server.allow.is_some() {
+        return Some(expires_at);
+    }
+    upstream.refresh_token.as_ref().map(|_| expires_at.max(now.after(AGAIN)))
 }
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

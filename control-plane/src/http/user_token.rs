@@ -105,8 +105,9 @@ async fn take(
         return Ok(over());
     };
     let request = &enrolment.request;
-    let Some((_, settings)) = wanted_by(app, &request.server) else {
-        return Ok(over()); // not asked for any more
+    let wanted = wanted_by(app, &request.server);
+    let Some((_, settings)) = wanted.filter(|(server, _)| server.provider == enrolment.grant.provider) else {
+        return Ok(over()); // not asked for any more, or of other users
     };
     let token = match try_token(app, settings, text).await {
         Ok(token) => token,

@@ -253,6 +253,20 @@ impl Settings {
         }
     }
 
+    /// Whether each MCP client is a client of its own there, and Portcullis itself is none.
+    pub fn registers(&self) -> bool {
+        matches!(self.app().identity, AppIdentity::Dynamic(_))
+    }
+
+    /// Whether users of any number of organizations may log in, each with claims that its own administrators choose.
+    pub fn is_of_several(&self) -> bool {
+        match self {
+            Self::Entra(settings) => settings.tenant.is_several() && settings.allowed_tenants.is_empty(),
+            Self::WorkOs(settings) => !matches!(settings.selector, Selector::Organization(_)),
+            Self::Oidc(_) | Self::OAuth2(_) | Self::Google(_) | Self::GitHub(_) => false,
+        }
+    }
+
     /// The app at the provider.
     pub fn app(&self) -> &App {
         match self {

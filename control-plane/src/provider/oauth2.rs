@@ -128,13 +128,14 @@ impl Provider for OAuth2 {
 
 impl OAuth2Settings {
     /// Who userinfo says the user is. Whether the e-mail address is verified, it says in `email_verified`, as that of
-    /// OpenID Connect does (Core section 5.1).
+    /// OpenID Connect does (Core section 5.1): of the one in `email`, and of no other.
     fn identity(&self, user: &Map<String, Value>, questions: &Questions) -> Result<Identity, ProviderError> {
         let subject = user.get(&self.subject_member).and_then(subject).ok_or_else(|| {
             ProviderError::Malformed(format!("userinfo has no identifier in `{}`", self.subject_member))
         })?;
         let facts = Facts {
-            email_verified: identity::is_true(user.get("email_verified")),
+            email_verified: identity::is_true(user.get("email_verified"))
+                && user.get(&self.email_member) == user.get("email"),
             claims: identity::claims(user, questions),
             ..Facts::default()
         };

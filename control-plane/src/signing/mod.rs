@@ -47,7 +47,9 @@ impl Signer {
             file::write(directory, &ring)?;
             ring
         };
-        let (directory, ring, turned) = (directory.to_owned(), ArcSwap::from_pointee(ring), Mutex::default());
+        // The last turn may have been a moment ago, in the process before: perhaps nobody has seen its key yet.
+        let turned = Mutex::new(Some(Instant::now()));
+        let (directory, ring) = (directory.to_owned(), ArcSwap::from_pointee(ring));
         Ok(Self { directory, interval, ring, turned })
     }
 
@@ -159,10 +161,18 @@ mod tests {
     fn a_turn_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::open(directory.path(), DAY, START).unwrap();
-        assert_eq!(signer.turn(START.after(DAY), Instant::now()).unwrap(), Some(Turn::Publish));
+        assert_eq!(signer.turn(START.after(DAY), later(1)).unwrap(), Some(Turn::Publish));
         let again = Signer::open(directory.path(), DAY, START.after(DAY)).unwrap();
         assert_eq!(again.key_set(), signer.key_set());
         assert_eq!(again.key_set()["keys"].as_array().unwrap().len(), 2);
+        // Nobody may have seen the new key: the process was gone.
+        assert_eq!(again.turn(START.after(2 * DAY), Instant::now()).unwrap(), None);
+        assert_eq!(again.turn(START.after(2 * DAY), later(1)).unwrap(), Some(Turn::Use));
+    }
+
+    /// So many quarters of an hour from now.
+    fn later(quarters: u32) -> Instant {
+        Instant::now() + ring::AHEAD * quarters
     }
 
     #[test]
@@ -171,12 +181,10 @@ mod tests {
         let (signer, begin) = (Signer::open(directory.path(), DAY, START).unwrap(), Instant::now());
         let quarter = Duration::from_mins(15);
         let mut now = START;
-        for (step, turn) in [Turn::Publish, Turn::Use, Turn::Forget].into_iter().enumerate() {
+        for (step, turn) in (1..).zip([Turn::Publish, Turn::Use, Turn::Forget]) {
             now = now.after(100 * DAY);
-            let at = begin + quarter * u32::try_from(step).unwrap();
-            if step > 0 {
-                assert_eq!(signer.turn(now, at.checked_sub(Duration::from_secs(1)).unwrap()).unwrap(), None);
-            }
+            let at = begin + quarter * step;
+            assert_eq!(signer.turn(now, at.checked_sub(Duration::from_secs(1)).unwrap()).unwrap(), None);
             assert_eq!(signer.turn(now, at).unwrap(), Some(turn));
         }
     }

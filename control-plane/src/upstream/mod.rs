@@ -87,8 +87,8 @@ impl Upstreams {
 /// The grant with a credential that is good at `now`, refreshed where it is about to expire.
 ///
 /// Where the server gets another credential than the provider's, it is refreshed all the same: a provider that ends a
-/// user's session ends the grant. But the lack of a refresh token stops nobody, and an outage of the provider only those
-/// who must be asked about.
+/// user's session ends the grant. But neither an outage of the provider nor the lack of a refresh token stops anybody,
+/// unless rules say that the user must be asked about: whether the provider gives a refresh token, a user can decide.
 pub async fn freshen(app: &Arc<App>, grant: Grant, now: Timestamp) -> Result<Freshness, StoreError> {
     freshen_within(PATIENCE, app, grant, now).await
 }
@@ -103,10 +103,10 @@ async fn freshen_within(
     let expired = expires_at.is_some_and(|at| at <= now);
     let expires_soon = expires_at.is_some_and(|at| at <= now.after(AHEAD));
     let server = app.config.servers.get(&grant.server);
-    let is_sent = server.is_none_or(|server| server.credential.is_provider_token());
     // Where there are rules, only the provider can say that the user still fulfils them.
-    let is_needed = is_sent || server.is_some_and(|server| server.allow.is_some());
-    if !expires_soon || (grant.upstream.refresh_token.is_none() && !(expired && is_sent)) {
+    let is_needed =
+        server.is_none_or(|server| server.credential.is_provider_token() || server.allow.is_some());
+    if !expires_soon || (grant.upstream.refresh_token.is_none() && !(expired && is_needed)) {
         return Ok(Freshness::Good(Box::new(grant)));
     }
     // A task of its own, single flight included. Whoever asks may go away: then the provider's answer must

@@ -125,8 +125,11 @@ fn claims_have_a_value_and_are_about_the_user() {
     }
     let none = "GitHub has no claims: use `organization`, `subject`, or `email_domain`";
     assert_wrong(GITHUB, "[{ claim: company, value: acme }]", "allow[0].claim", none);
-    for kind in [GOOGLE, ENTRA, WORKOS, OAUTH2] {
+    for kind in [GOOGLE, OAUTH2] {
         with(kind, "[{ claim: groups, value: a }]").unwrap();
+    }
+    for kind in [ENTRA, WORKOS] {
+        with(kind, "[{ claim: groups, value: a, subject: b }]").unwrap();
     }
 }
 
@@ -160,4 +163,19 @@ fn github_is_asked_about_so_many_organizations_and_no_more() {
 fn a_provider_that_is_wrong_itself_does_not_hide_what_is_wrong_with_the_rules() {
     let said = with("kind: gitlab", "[{ claim: groups }]").unwrap_err();
     assert!(said.contains("there is no kind \"gitlab\"") && said.contains("`claim` needs `value`"), "{said}");
+}
+
+#[test]
+fn a_claim_that_any_tenants_administrators_can_give_is_not_enough() {
+    let said = "`claim` alone is not enough: users of any tenant may log in, and each decides about its own users' claims. \
+                Add `organization`, or let only some in at the provider";
+    for kind in [ENTRA, WORKOS] {
+        assert_wrong(kind, "[{ claim: roles, value: mcp-users }]", "allow[0]", said);
+    }
+    let tenant = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
+    let of_one = format!("[{{ claim: roles, value: mcp-users, organization: {tenant} }}]");
+    assert!(with(ENTRA, &of_one).is_ok());
+    assert!(with("kind: entra\n    tenant: acme.example", "[{ claim: roles, value: mcp-users }]").is_ok());
+    let some = format!("{ENTRA}\n    allowed_tenants: [{tenant}]");
+    assert!(with(&some, "[{ claim: roles, value: mcp-users }]").is_ok());
 }

@@ -31,3 +31,16 @@ fn everything_can_be_set() {
     assert_eq!(settings.header.with(&"t".to_owned().into()).value, "key t");
     assert_eq!(settings.header.name, "x-api-key");
 }
+
+#[test]
+fn users_must_be_able_to_log_in_to_replace_theirs() {
+    let app = "client_id: portcullis\n    client_secret: { env: CORP }";
+    assert!(GOOD.contains(app));
+    let text = format!("{GOOD}    credential: {{ user_token: {{ check_url: 'https://a.example' }} }}\n");
+    let problems = read(&text.replace(app, "registration: dynamic")).unwrap_err().to_string();
+    assert!(
+        problems
+            .contains("servers.demo: `credential: { user_token: … }` needs a provider with a `client_id`"),
+        "{problems}"
+    );
+}

@@ -119,7 +119,7 @@ async fn disconnecting_a_client_revokes_its_grant() {
 }
 
 #[tokio::test]
-async fn nobody_can_end_or_replace_what_is_anothers() {
+async fn nobody_can_end_or_replace_what_is_not_theirs() {
     let (world, _checker) = Checker::world().await;
     let (_, tokens) = connected(&world).await;
     let grant = grant_of(&world, &tokens).await;

@@ -148,8 +148,7 @@ async fn userinfos_members_are_the_claims_after_a_login_and_after_a_refresh() {
     for (verified, expected) in
         [(json!(true), true), (json!("true"), true), (json!(false), false), (json!(null), false)]
     {
-        let user =
-            json!({ "id": 1, "mail": "octo@example.com", "email_verified": verified, "teams": ["a", "b"] });
+        let user = json!({ "id": 1, "mail": "octo@example.com", "email": "octo@example.com", "email_verified": verified, "teams": ["a", "b"] });
         fake.reply("/user", user);
         let login = Login { questions: &questions, ..login() };
         let (identity, _) = provider.exchange(&secret("code"), &login, NOW).await.unwrap();
@@ -161,6 +160,15 @@ async fn userinfos_members_are_the_claims_after_a_login_and_after_a_refresh() {
         assert_eq!(identity.facts, facts);
         let tokens = provider.refresh(&secret("refresh"), acting(), NOW).await.unwrap();
         assert_eq!(provider.identify(&tokens, acting(), &questions, NOW).await, Ok(Some(identity)));
+    }
+    // What is verified is the address in `email`, and this one is another.
+    for other in [json!("me@evil.example"), json!(null)] {
+        fake.reply(
+            "/user",
+            json!({ "id": 1, "mail": "boss@example.com", "email": other, "email_verified": true }),
+        );
+        let (identity, _) = provider.exchange(&secret("code"), &login(), NOW).await.unwrap();
+        assert!(!identity.facts.email_verified);
     }
     fake.reply("/user", Reply::status(503, "s3cr3t"));
     let tokens = provider.refresh(&secret("refresh"), acting(), NOW).await.unwrap();

@@ -75,7 +75,7 @@ pub(super) fn access_tokens(tx: &Tx<'_>, grant: &GrantId) -> Result<Vec<TokenId>
         .collect()
 }
 
-/// Notes whose the grants are that are from before this was noted. Once.
+/// Notes whose the grants and access tokens are that are from before this was noted. Once.
 pub(super) fn prepare(tree: &Tree, tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let done = Key::meta(Meta::GrantsOfUsers);
     if tx.bytes(&done)?.is_some() {
@@ -84,6 +84,11 @@ pub(super) fn prepare(tree: &Tree, tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for row in rows::scan(tree, &Key::first(Table::Grant), &Key::end(Table::Grant)) {
         let (key, bytes) = row?;
         add_grant(tx, &rows::decode::<Kept<Grant>>(&key, &bytes)?.row);
+    }
+    for row in rows::scan(tree, &Key::first(Table::Access), &Key::end(Table::Access)) {
+        let (key, bytes) = row?;
+        let id = key.access_id().ok_or_else(|| StoreError::Row { key: key.to_string() })?;
+        add_access(tx, &rows::decode::<Kept<AccessToken>>(&key, &bytes)?.row.grant, &id);
     }
     tx.put(done, &true)
 }

@@ -278,3 +278,27 @@ async fn a_credential_that_is_not_the_providers_lasts_longer_than_the_providers_
         assert_eq!(composed.expires_at == Some(providers), rules, "{:?}", composed.expires_at);
     }
 }
+
+/// Whether there is a refresh token, the user can decide, by what the browser asks the provider for.
+#[tokio::test]
+async fn without_a_refresh_token_nobody_stays_longer_than_the_rules_were_last_fulfilled() {
+    fn with_rules(config: &mut Config) {
+        for server in config.servers.values_mut() {
+            server.credential = CredentialMode::None;
+        }
+        members_only(config);
+    }
+    let user = User::of(with_rules, |script| {
+        script.user = member();
+        script.exchange.as_mut().unwrap().refresh = None;
+    })
+    .await;
+    let (token, grant) = user.token().await;
+    let composed = compose(&user.world.app, &token, &grant, user.world.now()).await.unwrap();
+    assert_eq!(composed.expires_at, grant.upstream.credential_expires_at);
+    user.pass(59 * MINUTE);
+    assert!(matches!(user.freshen().await, Freshness::Good(_)));
+    user.pass(MINUTE);
+    assert!(matches!(user.freshen().await, Freshness::Dead));
+    assert!(user.grant().await.is_none());
+}

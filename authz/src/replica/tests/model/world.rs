@@ -92,6 +92,7 @@ impl World {
             Op::NewEpoch => {
                 self.epochs += 1;
                 self.plane = Plane::new(self.epochs);
+                self.begin_work();
                 self.backup = self.plane.clone();
                 self.connected = false;
             }

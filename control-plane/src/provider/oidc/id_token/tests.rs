@@ -105,7 +105,7 @@ fn a_token_of_another_login_is_refused() {
 }
 
 #[test]
-fn a_refreshs_token_need_have_no_nonce_and_must_be_right_otherwise() {
+fn the_token_of_a_refresh_need_have_no_nonce_and_must_be_right_otherwise() {
     let expected = Expected { nonce: None, ..EXPECTED };
     for nonce in [json!(null), json!(NONCE)] {
         checked_by(&expected, &json!({ "nonce": nonce })).unwrap();

@@ -114,7 +114,7 @@ async fn where_rules_ask_userinfo_must_answer_and_about_the_same_user() {
 }
 
 #[tokio::test]
-async fn a_refreshs_id_token_is_verified_as_a_logins_but_for_the_nonce() {
+async fn the_id_token_of_a_refresh_is_verified_as_a_logins_but_for_the_nonce() {
     let world = World::new().await;
     let none = Questions::default();
     world.says(&json!({ "nonce": null }));

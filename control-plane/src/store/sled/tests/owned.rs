@@ -39,16 +39,18 @@ async fn nothing_is_left_of_what_has_expired_or_was_revoked() {
 }
 
 #[tokio::test]
-async fn grants_from_before_there_was_a_table_of_users_are_entered() {
+async fn grants_and_access_tokens_from_before_there_were_tables_of_them_are_entered() {
     let (home, store) = fresh();
     redeemed(&store, "g", at(0)).await;
     let (provider, subject) = (ProviderName::new("provider"), Subject::new("g"));
     store.db.remove(Key::grant_of(&provider, &subject, &GrantId::new("g"))).unwrap();
+    store.db.remove(Key::access_of(&GrantId::new("g"), &access_id("g"))).unwrap();
     store.db.remove(Key::meta(Meta::GrantsOfUsers)).unwrap();
     assert!(store.grants_of(&provider, &subject, MANY).await.unwrap().is_empty());
     drop(store);
     let store = open(&home.path().join("store"));
     assert_eq!(store.grants_of(&provider, &subject, MANY).await.unwrap().len(), 1);
+    assert_eq!(count(&store, Table::AccessOf), 1);
     assert!(is_live(&store, "g").await);
 }
 
