@@ -8,6 +8,7 @@ use portcullis_proto::random::Random;
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::{Clock, Timestamp};
 
+use crate::client_document::{Documents, Web};
 use crate::config::{Config, Server};
 use crate::instances::Instances;
 use crate::issuer::Issuers;
@@ -25,6 +26,8 @@ pub struct App {
     pub issuers: Issuers,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
+    /// What clients say of themselves at URLs of their own; `None` where that is turned off.
+    pub documents: Option<Documents>,
     /// Where users log in.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What data keys are sealed under.
@@ -49,6 +52,8 @@ pub struct Parts {
     pub config: Config,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
+    /// Where documents of clients are fetched from.
+    pub web: Arc<dyn Web>,
     /// Where users log in: one for each of the configuration's.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What data keys are sealed under.
@@ -65,8 +70,10 @@ impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
         let metrics = Metrics::default();
+        let policy = parts.config.clients.metadata_documents.clone();
         Arc::new(Self {
             issuers: Issuers::new(&parts.config),
+            documents: policy.map(|policy| Documents::new(parts.web, policy)),
             form_key: parts.keys.form_key(),
             upstreams: Upstreams::new(parts.providers.keys(), &parts.clock, &parts.random, &metrics),
             config: parts.config,

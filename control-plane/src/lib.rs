@@ -18,6 +18,8 @@
 //! authz instance; [`instances`] knows how far each has come. [`grpc::admin`] is for operators.
 
 pub mod app;
+pub mod client_document;
+pub mod clients;
 pub mod config;
 pub mod credential;
 pub mod edge;

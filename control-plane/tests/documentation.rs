@@ -25,15 +25,20 @@ providers:
   five: { kind: entra, unknown-key: 1, client_certificate: { unknown-key: 1 } }
   six: { kind: workos, unknown-key: 1 }
 servers: { demo: { unknown-key: 1 } }
+clients:
+  unknown-key: 1
+  registration: { unknown-key: 1 }
+  metadata_documents: { unknown-key: 1, development: { unknown-key: 1 } }
+  preregistered: { seven: { unknown-key: 1 } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }
 ";
 
 /// The names in it.
-const NAMES: [&str; 7] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo."];
+const NAMES: [&str; 8] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".seven.", ".demo."];
 
 /// Sections, whose own keys the documentation lists in their place.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 16] = [
     "listen",
     "store",
     "keys",
@@ -43,6 +48,11 @@ const SECTIONS: [&str; 11] = [
     "providers.NAME.client_certificate",
     "providers.NAME.userinfo",
     "servers",
+    "clients",
+    "clients.registration",
+    "clients.metadata_documents",
+    "clients.metadata_documents.development",
+    "clients.preregistered",
     "lifetimes",
     "limits",
 ];

@@ -7,6 +7,7 @@ use super::*;
 use crate::provider::{ClientAuth, Settings};
 
 mod bad_values;
+mod clients;
 mod kinds;
 mod secrets;
 

@@ -19,8 +19,10 @@ use super::consent::login;
 use super::extract::AtIssuer;
 use super::page::{problem, problem_going_back};
 use crate::app::App;
+use crate::clients::{self, ClientError};
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
+use crate::oauth::client::{Client, ClientSource};
 use crate::oauth::code::Code;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
@@ -43,6 +45,8 @@ enum LoginError {
     NotConfigured,
     #[error("the client was forgotten or revoked meanwhile")]
     ClientGone,
+    #[error("the client is not what it was any more: {0}")]
+    Client(#[from] ClientError),
     #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
@@ -101,10 +105,12 @@ async fn log_in(
     pending: &Pending,
 ) -> Result<Token<token::Code>, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
-    let identified =
-        timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
-    let (identity, tokens) = identified?;
-    grant(app, pending, identity, &tokens).await
+    let identified = async {
+        let (identity, tokens) = identify(app, issuer, params, pending).await?;
+        Ok::<_, LoginError>((identity, tokens, clients::find_or_recall(app, &pending.request.client).await?))
+    };
+    let (identity, tokens, client) = timeout(PROVIDER_DEADLINE, identified).await.map_err(late)??;
+    grant(app, pending, client, identity, &tokens).await
 }
 
 async fn identify(
@@ -127,6 +133,7 @@ async fn identify(
 async fn grant(
     app: &App,
     pending: &Pending,
+    client: Client,
     identity: Identity,
     tokens: &ProviderTokens,
 ) -> Result<Token<token::Code>, LoginError> {
@@ -161,6 +168,9 @@ async fn grant(
         expires_at,
         used: false,
     };
+    if client.source != ClientSource::Registered {
+        app.store.remember(Client { created_at: now, ..client.record() }).await?;
+    }
     let (id, client, subject) = (grant.id.clone(), grant.client.clone(), grant.subject.clone());
     match app.store.grant(grant, code.id(), row).await? {
         Granted::Done => {
@@ -176,8 +186,7 @@ async fn grant(
 async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginError) -> Response {
     let request = &pending.request;
     let url = |code, description: &str| refusal_url(issuer, request, &OAuthError::new(code, description));
-    let client = app.store.client(&request.client, app.now()).await.ok().flatten();
-    let name = client.and_then(|client| client.name);
+    let name = clients::name(app, &request.client).await;
     tracing::warn!(client = %request.client, server = %request.server, provider = %pending.provider, %error, "login failed");
     let (outcome, response) = match error {
         LoginError::Refused(code) if code == "access_denied" => {

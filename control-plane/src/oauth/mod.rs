@@ -1,7 +1,11 @@
 //! The rules of OAuth as pure functions of values: no HTTP, no store, no clock.
 
+pub mod assertion;
 pub mod client;
+pub mod client_keys;
 pub mod code;
+pub mod document;
+pub mod document_url;
 pub mod error;
 pub mod grant;
 pub mod params;

@@ -42,7 +42,7 @@ pub(crate) use http::DEADLINE;
 pub use http::Http;
 pub(crate) use identity::is_domain;
 pub use oauth2::OAuth2Settings;
-pub use oidc::OidcSettings;
+pub use oidc::{KeySet, OidcSettings};
 pub use workos::{Selector, WorkOsSettings};
 
 /// How a provider is configured, by kind.

@@ -19,7 +19,9 @@ macro_rules! contract {
         $crate::store::contract::contract! {
             @cases $open;
             clients: a_client_is_kept, a_client_is_forgotten_unless_used, the_quota_counts_unused_clients,
-                clients_are_listed_in_order;
+                clients_are_listed_in_order, a_record_replaces_what_was_there, a_recorded_client_can_be_granted,
+                what_is_good_once_is_used_once, of_parallel_uses_one_is_the_first,
+                what_was_used_is_forgotten_in_its_time;
             logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
                 the_quota_counts_logins_under_way, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,

@@ -37,8 +37,16 @@ pub trait Store: Send + Sync + 'static {
     /// A client that has not been forgotten.
     async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, StoreError>;
 
+    /// Keeps a record of a client that is described elsewhere ([`Client::record`]), in the place of any other by the same
+    /// id, whose `created_at` it takes over. It counts in no quota, and is there for good.
+    async fn remember(&self, record: Client) -> Result<(), StoreError>;
+
     /// Clients in the order of their ids, from the first after `after`.
     async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError>;
+
+    /// Uses up what is good once, such as a client's assertion. Tells whether it was the first time; that is remembered
+    /// until `until`.
+    async fn use_once(&self, id: TokenId, until: Timestamp) -> Result<bool, StoreError>;
 
     // --- logins under way ---
 

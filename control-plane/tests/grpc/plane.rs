@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_control_plane::app::{App, Parts};
+use portcullis_control_plane::client_document::{GuardedWeb, Policy};
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run::{Listeners, run};
 use portcullis_control_plane::store::Store;
@@ -58,6 +59,7 @@ impl Plane {
         let app = App::new(Parts {
             config,
             store,
+            web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),
             keys,
             clock: clock.clone(),

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use portcullis_control_plane::app::{App, Parts};
+use portcullis_control_plane::client_document::{GuardedWeb, Policy};
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run;
 use portcullis_control_plane::store::sled::SledStore;
@@ -37,6 +38,7 @@ impl Plane {
             keys: MasterKeys::open(&config.keys, &SystemRandom).unwrap(),
             store: Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap()),
             config,
+            web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),

@@ -1,6 +1,7 @@
 //! Random operations against a store and a plain model of it side by side: every answer must be the same, and
 //! so must everything that can be seen afterwards.
 
+mod elsewhere;
 mod leases;
 mod memory;
 
@@ -25,15 +26,42 @@ const QUOTA: usize = 3;
 #[derive(Clone, Debug)]
 enum Op {
     Register,
+    /// A number that was registered already, or is the next.
+    Remember {
+        client: usize,
+    },
+    UseOnce {
+        id: usize,
+    },
     Begin,
-    Take { state: usize, right_browser: bool },
-    Grant { client: usize },
-    Redeem { code: usize },
-    Rotate { refresh: usize },
-    Lease { grant: usize, version: u64 },
-    End { lease: usize, how: Ending },
-    Revoke { kind: usize, of: usize },
-    Wait { seconds: u64 },
+    Take {
+        state: usize,
+        right_browser: bool,
+    },
+    Grant {
+        client: usize,
+    },
+    Redeem {
+        code: usize,
+    },
+    Rotate {
+        refresh: usize,
+    },
+    Lease {
+        grant: usize,
+        version: u64,
+    },
+    End {
+        lease: usize,
+        how: Ending,
+    },
+    Revoke {
+        kind: usize,
+        of: usize,
+    },
+    Wait {
+        seconds: u64,
+    },
     Sweep,
 }
 
@@ -41,6 +69,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
     let op = prop_oneof![
         2 => Just(Op::Register),
+        1 => one().prop_map(|client| Op::Remember { client }),
+        1 => (0..4_usize).prop_map(|id| Op::UseOnce { id }),
         2 => Just(Op::Begin),
         2 => (one(), any::<bool>()).prop_map(|(state, right_browser)| Op::Take { state, right_browser }),
         3 => one().prop_map(|client| Op::Grant { client }),
@@ -145,6 +175,12 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             made.clients += 1;
             let registered = store.register(client.clone(), QUOTA).await.unwrap();
             assert_eq!(registered, memory.register(client, QUOTA), "{op:?}");
+        }
+        Op::Remember { client } => elsewhere::remember(store, memory, made, client).await,
+        Op::UseOnce { id } => {
+            let (id, until) = (token_id(&format!("used {id}")), now.after(GRACE));
+            let first = store.use_once(id, until).await.unwrap();
+            assert_eq!(first, memory.use_once(id, until), "{op:?}");
         }
         Op::Begin => {
             let mut pending = pending("browser");

@@ -19,6 +19,8 @@ pub(super) enum Table {
     Meta,
     /// Registered clients.
     Client,
+    /// What is good once and has been used.
+    Used,
     /// Logins under way.
     Pending,
     /// Authorization codes.
@@ -65,9 +67,10 @@ pub(super) struct Key(Vec<u8>);
 // === impl Table ===
 
 impl Table {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Meta,
         Self::Client,
+        Self::Used,
         Self::Pending,
         Self::Code,
         Self::Grant,
@@ -82,6 +85,7 @@ impl Table {
         match self {
             Self::Meta => b'm',
             Self::Client => b'c',
+            Self::Used => b'j',
             Self::Pending => b'p',
             Self::Code => b'o',
             Self::Grant => b'g',
@@ -124,6 +128,10 @@ impl Key {
 
     pub(super) fn client(id: &ClientId) -> Self {
         Self::new(Table::Client, id.as_str().as_bytes())
+    }
+
+    pub(super) fn used(id: &TokenId) -> Self {
+        Self::new(Table::Used, id.as_bytes())
     }
 
     pub(super) fn pending(id: &StateId) -> Self {

@@ -1,5 +1,7 @@
 //! The model: maps, and a history that is never forgotten. What is dead, it asks the history.
 
+mod elsewhere;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ pub(super) struct Memory {
     /// With the time that each is kept until.
     grants: BTreeMap<GrantId, (Grant, Timestamp)>,
     codes: BTreeMap<TokenId, (Code, Timestamp)>,
+    used: BTreeMap<TokenId, Timestamp>,
     access: BTreeMap<TokenId, AccessToken>,
     refresh: BTreeMap<TokenId, RefreshToken>,
     latest_access_expiry: Timestamp,
@@ -42,6 +45,7 @@ impl Memory {
             logins: BTreeMap::new(),
             grants: BTreeMap::new(),
             codes: BTreeMap::new(),
+            used: BTreeMap::new(),
             access: BTreeMap::new(),
             refresh: BTreeMap::new(),
             latest_access_expiry: Timestamp::default(),
@@ -289,6 +293,7 @@ impl Memory {
         self.codes = codes;
         self.access.retain(|_, token| token.expires_at > now);
         self.refresh.retain(|_, token| token.expires_at > now);
+        self.used.retain(|_, until| *until > now);
         let past = self.history[self.base..].iter().take_while(|entry| entry.forget_at <= now).count();
         self.base += past;
     }
