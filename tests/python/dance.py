@@ -109,16 +109,19 @@ async def until_refused(url: str, token: str) -> dict:
     return {"challenge": challenge, "after_ms": round((time.monotonic() - started) * 1000)}
 
 
-async def dance(url: str, mode: str, name: str) -> dict:
+async def dance(url: str, mode: str, name: str, client_metadata_url: str | None) -> dict:
     memory, user = Memory(), User(name)
     metadata = OAuthClientMetadata(redirect_uris=[REDIRECT_URI], client_name="Python client")
-    provider = OAuthClientProvider(url, metadata, memory, user.open, user.callback)
+    provider = OAuthClientProvider(
+        url, metadata, memory, user.open, user.callback, client_metadata_url=client_metadata_url
+    )
     steps = {"mode": mode}
 
     async with connect(url, mode, provider) as client:
         steps["first_use"] = await use_tools(client)
         check_identity(steps["first_use"]["whoami"], name)
         assert user.logins == 1
+        steps["client_id"] = memory.client.client_id
         first = memory.tokens
         steps["tokens"] = {"scope": first.scope, "expires_in": first.expires_in, "iss": user.received.get("iss")}
 
@@ -149,12 +152,13 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--mode", default="auto", help="auto, legacy, or a protocol version")
     parser.add_argument("--user", default="ada")
+    parser.add_argument("--client-metadata-url", help="the client's own document, in place of a registration")
     parser.add_argument("--without-login", action="store_true", help="for an MCP server that nothing protects")
     arguments = parser.parse_args()
     if arguments.without_login:
         steps = without_login(arguments.url, arguments.mode)
     else:
-        steps = dance(arguments.url, arguments.mode, arguments.user)
+        steps = dance(arguments.url, arguments.mode, arguments.user, arguments.client_metadata_url)
     print(json.dumps(asyncio.run(steps)))
 
 
