@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,10 +37,19 @@ function stored(name) {
   return JSON.parse(readFileSync(path.join(directory, file), 'utf8'));
 }
 
+/** mcp-remote derives the port of its callback from the server's URL: beside another one it would wait for that one's. */
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
+
 const client = new Client({ name: 'portcullis-tests', version: '1' });
 const transport = new StdioClientTransport({
   command: process.execPath,
-  args: [PROGRAM, options.url, '--protocol', options.mode, '--transport', 'http-only'],
+  args: [PROGRAM, options.url, await freePort(), '--protocol', options.mode, '--transport', 'http-only'],
   env: { PATH: process.env.PATH, HOME: home, MCP_REMOTE_CONFIG_DIR: home, BROWSER: browser },
   stderr: 'pipe',
 });

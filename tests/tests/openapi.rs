@@ -33,12 +33,13 @@ async fn whatever_is_described_is_behind_the_edge() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let answer = http.request(method, format!("{}{path}", stack.origin())).send().await.unwrap();
             let status = answer.status();
-            assert_ne!(status, 404, "{path}");
+            // Of this one there is none before somebody has registered.
+            assert!(status != 404 || path.starts_with("/provider-clients/"), "{path}");
             assert!(operation["responses"][status.as_str()].is_object(), "{path}: {status} is not described");
             operations += 1;
         }
     }
-    assert!(operations >= 17, "only {operations} operations");
+    assert!(operations >= 25, "only {operations} operations");
 }
 
 /// Schemathesis makes requests of every kind that the description allows, and of some that it does not. They go to the
