@@ -4,6 +4,7 @@
 //! Only a login that its user has approved registers one. Of those who register for the same slot at the same time
 //! the store keeps the first; what the others have made is taken back, as far as the provider lets us.
 
+pub mod document;
 mod enrol;
 mod sealed;
 
@@ -17,12 +18,13 @@ use url::Url;
 pub use self::enrol::Registrations;
 use self::sealed::open;
 use crate::app::App;
+use crate::clients;
 use crate::issuer::Issuer;
 use crate::oauth::client::Client;
 use crate::oauth::provider_client::{ActingClient, Slot, display_name};
 use crate::oauth::scope::Scopes;
 use crate::provider::{AppCredentials, AppIdentity, ClientAuth, NewClient, ProviderError, Settings};
-use crate::store::{StoreError, Vacancy};
+use crate::store::{Registered, StoreError, Vacancy};
 
 /// Who acts.
 #[derive(Clone, Debug)]
@@ -45,6 +47,9 @@ pub enum ActingError {
     /// `limits.provider_clients`.
     #[error("there are as many clients at providers as `limits.provider_clients` allows")]
     Full,
+    /// `limits.unused_clients`.
+    #[error("there are as many clients that nobody has logged in with as `limits.unused_clients` allows")]
+    TooManyUnused,
     /// The provider client is gone, and so is all that it was given.
     #[error("the provider client that this was begun with is not there any more")]
     Lost,
@@ -74,6 +79,9 @@ pub async fn begin(
         app.store.vacancy(&slot, app.config.limits.provider_clients, app.now()).await?
     {
         return open(app, *known);
+    }
+    if clients::introduce(app, client).await? == Registered::Full {
+        return Err(ActingError::TooManyUnused);
     }
     enrol::enrol(app, issuer, slot, display_name(client.name.as_deref())).await
 }
@@ -128,7 +136,7 @@ pub async fn refused(app: &App, provider: &ProviderName, client: Option<&ClientI
 }
 
 /// The metadata document of an MCP client at a provider of this issuer; `None` where no provider may ask for it.
-pub fn document(app: &App, issuer: &Issuer, client: &Client) -> Option<serde_json::Value> {
+pub fn metadata(app: &App, issuer: &Issuer, client: &Client) -> Option<serde_json::Value> {
     let dynamic = |settings: &&Settings| matches!(settings.app().identity, AppIdentity::Dynamic(_));
     let (provider, _) = app
         .config
@@ -138,7 +146,7 @@ pub fn document(app: &App, issuer: &Issuer, client: &Client) -> Option<serde_jso
         .filter_map(|(_, server)| Some((&server.provider, app.config.providers.get(&server.provider)?)))
         .find(|(_, settings)| dynamic(settings))?;
     let slot = slot(app, issuer, client, provider)?;
-    let (name, url) = (display_name(client.name.as_deref()), document_url(issuer, &client.id));
+    let (name, url) = (display_name(client.name.as_deref()), document::url(issuer, &client.id));
     Some(new_client(issuer, &slot, &name, &url).document())
 }
 
@@ -162,12 +170,6 @@ fn slot(app: &App, issuer: &Issuer, client: &Client, provider: &ProviderName) ->
         issuer: issuer.identifier.clone(),
         scopes: Scopes::from_tokens(settings.app().scopes.iter().chain(asked).cloned()),
     })
-}
-
-fn document_url(issuer: &Issuer, client: &ClientId) -> Url {
-    let mut url = issuer.callback.clone();
-    url.set_path(&format!("/provider-clients/{client}.json"));
-    url
 }
 
 fn new_client<'a>(issuer: &'a Issuer, slot: &'a Slot, name: &'a str, document: &'a Url) -> NewClient<'a> {

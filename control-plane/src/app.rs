@@ -9,6 +9,7 @@ use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::{Clock, Timestamp};
 
 use crate::acting::Registrations;
+use crate::client_document::{Documents, Web};
 use crate::config::{Config, Server};
 use crate::credential::recipe::Recipes;
 use crate::instances::Instances;
@@ -28,6 +29,8 @@ pub struct App {
     pub issuers: Issuers,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
+    /// What clients say of themselves at URLs of their own; `None` where that is turned off.
+    pub documents: Option<Documents>,
     /// Where users log in.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What tokens of users' own are checked with.
@@ -60,6 +63,8 @@ pub struct Parts {
     pub config: Config,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
+    /// Where documents of clients are fetched from.
+    pub web: Arc<dyn Web>,
     /// Where users log in: one for each of the configuration's.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What tokens of users' own are checked with.
@@ -80,8 +85,10 @@ impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
         let metrics = Metrics::default();
+        let policy = parts.config.clients.metadata_documents.clone();
         Arc::new(Self {
             issuers: Issuers::new(&parts.config),
+            documents: policy.map(|policy| Documents::new(parts.web, policy)),
             form_key: parts.keys.form_key(),
             recipes: Recipes::new(&parts.config, parts.keys.revision_key()),
             signer: parts.signer,

@@ -21,6 +21,8 @@
 
 pub mod acting;
 pub mod app;
+pub mod client_document;
+pub mod clients;
 pub mod config;
 pub mod credential;
 pub mod edge;

@@ -10,6 +10,7 @@ use portcullis_proto::token::{Access, Token};
 use thiserror::Error;
 
 use crate::app::{App, Parts};
+use crate::client_document::GuardedWeb;
 use crate::config::{Config, Server, StoreConfig};
 use crate::keys::{KeysError, MasterKeys};
 use crate::provider::Http;
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The HTTP client towards providers.
     #[error("the HTTP client for providers cannot be made: {0}")]
     Http(String),
+    /// The HTTP client towards clients' documents.
+    #[error("the HTTP client for client metadata documents cannot be made: {0}")]
+    Web(String),
 }
 
 /// Whether to trust a clock that says a time before the store was last in use.
@@ -76,7 +80,9 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartErro
     let providers =
         config.providers.iter().map(|(name, settings)| (name.clone(), connect(settings))).collect();
     let signer = open_signer(&config, clock.as_ref())?;
-    Ok(App::new(Parts { config, store, providers, http, keys, signer, clock, random }))
+    let policy = config.clients.metadata_documents.clone().unwrap_or_default();
+    let web = GuardedWeb::new(&policy).map_err(|error| StartError::Web(error.to_string()))?;
+    Ok(App::new(Parts { config, store, providers, http, web: Arc::new(web), keys, signer, clock, random }))
 }
 
 /// What signs assertions, where some server gets them.

@@ -27,15 +27,21 @@ providers:
 servers:
   demo: { unknown-key: 1, credential: { static: { unknown-key: 1 } }, assertion: { unknown-key: 1 }, allow: [{ unknown-key: 1 }] }
   tokens: { credential: { user_token: { unknown-key: 1 } } }
+clients:
+  unknown-key: 1
+  registration: { unknown-key: 1 }
+  metadata_documents: { unknown-key: 1, development: { unknown-key: 1 } }
+  preregistered: { seven: { unknown-key: 1 } }
 lifetimes: { unknown-key: 1 }
 limits: { unknown-key: 1 }
 ";
 
 /// The names in it.
-const NAMES: [&str; 8] = [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".demo.", ".tokens."];
+const NAMES: [&str; 9] =
+    [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".seven.", ".demo.", ".tokens."];
 
 /// Sections, whose own keys the documentation lists in their place.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 17] = [
     "listen",
     "store",
     "keys",
@@ -46,6 +52,11 @@ const SECTIONS: [&str; 12] = [
     "providers.NAME.registration.dynamic",
     "providers.NAME.userinfo",
     "servers",
+    "clients",
+    "clients.registration",
+    "clients.metadata_documents",
+    "clients.metadata_documents.development",
+    "clients.preregistered",
     "lifetimes",
     "limits",
 ];

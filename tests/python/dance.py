@@ -114,16 +114,19 @@ async def until_refused(url: str, token: str) -> dict:
     return {"challenge": challenge, "after_ms": round((time.monotonic() - started) * 1000)}
 
 
-async def dance(url: str, mode: str, name: str, iss: bool) -> dict:
+async def dance(url: str, mode: str, name: str, iss: bool, client_metadata_url: str | None) -> dict:
     memory, user = Memory(), User(name, iss)
     metadata = OAuthClientMetadata(redirect_uris=[REDIRECT_URI], client_name="Python client")
-    provider = OAuthClientProvider(url, metadata, memory, user.open, user.callback)
+    provider = OAuthClientProvider(
+        url, metadata, memory, user.open, user.callback, client_metadata_url=client_metadata_url
+    )
     steps = {"mode": mode}
 
     async with connect(url, mode, provider) as client:
         steps["first_use"] = await use_tools(client)
         check_identity(steps["first_use"]["whoami"], name)
         assert user.logins == 1
+        steps["client_id"] = memory.client.client_id
         first = memory.tokens
         steps["tokens"] = {"scope": first.scope, "expires_in": first.expires_in, "iss": user.received.get("iss")}
 
@@ -160,12 +163,14 @@ def main() -> None:
         help="does not hand `iss` to the client, as applications did before RFC 9207: without any metadata it knows no "
         "issuer, and refuses every one",
     )
+    parser.add_argument("--client-metadata-url", help="the client's own document, in place of a registration")
     parser.add_argument("--without-login", action="store_true", help="for an MCP server that nothing protects")
     arguments = parser.parse_args()
     if arguments.without_login:
         steps = without_login(arguments.url, arguments.mode)
     else:
-        steps = dance(arguments.url, arguments.mode, arguments.user, not arguments.without_iss)
+        iss, document = not arguments.without_iss, arguments.client_metadata_url
+        steps = dance(arguments.url, arguments.mode, arguments.user, iss, document)
     print(json.dumps(asyncio.run(steps)))
 
 

@@ -3,6 +3,7 @@
 pub mod binaries;
 pub mod client;
 pub mod demo;
+pub mod documents;
 pub mod edge;
 pub mod faults;
 pub mod front;

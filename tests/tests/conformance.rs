@@ -24,10 +24,9 @@ const DEADLINE: Duration = Duration::from_secs(90);
 const AUTHORIZATION: [(&str, &str); 3] = [
     ("authorization-server-authorization-code-grant authorization-code-grant", "SUCCESS"),
     ("authorization-server-authorization-server-metadata-endpoint authorization-server-metadata", "SUCCESS"),
-    // Until client ID metadata documents are taken, and the metadata says so.
     (
         "authorization-server-authorization-server-metadata-endpoint authorization-server-metadata-cimd",
-        "WARNING",
+        "SUCCESS",
     ),
 ];
 

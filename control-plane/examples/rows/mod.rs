@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use portcullis_control_plane::oauth::client::{Client, ClientAuth};
+use portcullis_control_plane::oauth::client::{Client, ClientAuth, ClientSource};
 use portcullis_control_plane::oauth::code::Code;
 use portcullis_control_plane::oauth::grant::{AccessToken, Grant, Upstream};
 use portcullis_control_plane::oauth::pkce::CodeChallenge;
@@ -31,6 +31,7 @@ pub(crate) fn client(now: Timestamp) -> Client {
         id: ClientId::new("client"),
         name: Some("A client".into()),
         uri: None,
+        source: ClientSource::Registered,
         auth: ClientAuth::None,
         redirect_uris: vec![redirect()],
         created_at: now,

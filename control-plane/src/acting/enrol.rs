@@ -7,7 +7,7 @@ use moka::future::Cache;
 use tokio_util::task::TaskTracker;
 
 use super::sealed::{open, seal};
-use super::{Acting, ActingError, document_url, new_client};
+use super::{Acting, ActingError, document, new_client};
 use crate::app::App;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -80,7 +80,7 @@ async fn attempt(app: &App, issuer: &Issuer, slot: &Slot, name: &str) -> Result<
         Vacancy::Full => return Err(ActingError::Full),
         Vacancy::Free => {}
     }
-    let document = document_url(issuer, &slot.client);
+    let document = document::url(issuer, &slot.client);
     match provider.register(&new_client(issuer, slot, name, &document)).await? {
         Enrolment::Registered(made) => keep(app, provider, slot, made).await,
         Enrolment::ByDocument => {

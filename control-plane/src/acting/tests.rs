@@ -1,3 +1,5 @@
+mod described;
+
 use std::time::Duration;
 
 use portcullis_proto::ids::{ClientId, ProviderName};

@@ -30,7 +30,7 @@ impl<'c> Item<'c> {
 
     fn wrong_kind(&self, expected: &str) -> Reported {
         let hint = match (expected, &self.value) {
-            ("text", Value::Boolean | Value::Whole(_) | Value::OtherNumber) => ": put it in quotes",
+            ("text", Value::Boolean(_) | Value::Whole(_) | Value::OtherNumber) => ": put it in quotes",
             _ => "",
         };
         self.wrong(format!("must be {expected}, not {}{hint}", self.value.kind()))
@@ -70,6 +70,14 @@ impl<'c> Item<'c> {
             )),
             Err(_) => Err("must be a duration such as `60s`, `10m` or `30days`".to_owned()),
         })
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(self) -> Result<bool, Reported> {
+        match self.value {
+            Value::Boolean(value) => Ok(value),
+            _ => Err(self.wrong_kind("true or false")),
+        }
     }
 
     /// A number from 1 to `max`.

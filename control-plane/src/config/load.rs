@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::item::Item;
 use super::problems::{Notes, Problems, Reported};
 use super::section::{Context, Environment, Section};
-use super::{Config, Lifetimes, Limits, Listen, StoreConfig, edge, node, providers, servers, values};
+use super::{
+    Config, Lifetimes, Limits, Listen, StoreConfig, clients, edge, node, providers, servers, values,
+};
 
 /// Room for thousands of servers; a file beyond this is the wrong file.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -54,6 +56,10 @@ fn config(mut root: Section<'_>) -> Result<Config, Reported> {
     let providers = root.required("providers", providers::read);
     let servers = root.required("servers", |item| servers::read(item, providers.as_ref().ok(), tls));
 
+    let clients = root
+        .section("clients")
+        .and_then(|section| clients::read(section, edge.as_ref().ok(), servers.as_ref().ok()));
+
     let lifetimes = root.section("lifetimes").and_then(lifetimes);
     let limits = root.section("limits").and_then(limits);
     let (keys, rotate_signing) = keys?;
@@ -65,6 +71,7 @@ fn config(mut root: Section<'_>) -> Result<Config, Reported> {
         edge: edge?,
         providers: providers.and_then(providers::complete)?,
         servers: servers?,
+        clients: clients?,
         lifetimes: lifetimes?,
         limits: limits?,
     })

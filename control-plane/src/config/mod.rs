@@ -8,13 +8,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portcullis_proto::ids::{ProviderName, ServerName};
+use portcullis_proto::ids::{ClientId, ProviderName, ServerName};
 use url::{Origin, Url};
 
+use crate::client_document::Policy;
 use crate::oauth::admission::{NO_QUESTIONS, Questions, Rules};
+use crate::oauth::client::Client;
 use crate::provider;
 
 mod allow;
+mod clients;
 mod credential;
 mod edge;
 mod item;
@@ -50,6 +53,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, provider::Settings>,
     /// The MCP servers behind the edge. Never empty.
     pub servers: BTreeMap<ServerName, Server>,
+    /// Which clients may be used.
+    pub clients: Clients,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How much is kept.
@@ -125,6 +130,17 @@ pub struct Server {
     pub required_scopes: Vec<String>,
     /// Who may in; `None`: whoever can log in.
     pub allow: Option<Rules>,
+}
+
+/// Which clients may be used, and who says what they are.
+#[derive(Debug)]
+pub struct Clients {
+    /// `registration.enabled`: whether clients may register themselves (RFC 7591). Those that have may go on.
+    pub registration: bool,
+    /// `metadata_documents`: whose documents count; `None` where nobody's do.
+    pub metadata_documents: Option<Policy>,
+    /// `preregistered`: those that the configuration itself describes.
+    pub preregistered: BTreeMap<ClientId, Client>,
 }
 
 /// How long things live. Every one has a default.

@@ -21,7 +21,7 @@ pub(super) struct Node {
 /// What YAML can say. Text is what was quoted or looks like nothing else.
 pub(super) enum Value {
     Nothing,
-    Boolean,
+    Boolean(bool),
     Whole(u64),
     /// A number that no key takes: negative, with a fraction, or very large.
     OtherNumber,
@@ -57,7 +57,7 @@ impl Value {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
-            Self::Boolean => "true or false",
+            Self::Boolean(_) => "true or false",
             Self::Whole(_) | Self::OtherNumber => "a number",
             Self::Text(_) => "text",
             Self::List(_) => "a list",
@@ -98,8 +98,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Nothing)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Boolean)
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Boolean(value))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {

@@ -30,7 +30,7 @@ pub(super) fn with_file(mut item: Item<'_>) -> Result<(SecretString, Option<Path
         Value::Section(mut entries) if entries.len() == 1 => match entries.pop() {
             Some((key, node)) => match node.value {
                 Value::Text(text) => (key.value, text),
-                Value::Boolean | Value::Whole(_) | Value::OtherNumber => {
+                Value::Boolean(_) | Value::Whole(_) | Value::OtherNumber => {
                     return Err(item.wrong("must be text, not a number or a boolean: put it in quotes"));
                 }
                 _ => return Err(item.wrong(FORMS)),

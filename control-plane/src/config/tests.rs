@@ -8,6 +8,7 @@ use crate::provider::{App, AppCredentials, AppIdentity, ClientAuth, Settings};
 
 mod allow;
 mod bad_values;
+mod clients;
 mod kinds;
 mod registration;
 mod secrets;

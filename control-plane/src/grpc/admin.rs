@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::unavailable;
 use crate::app::App;
+use crate::oauth::client::Client;
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
@@ -88,8 +89,11 @@ impl Admin for AdminService {
         let clients = self.app.store.clients(after.map(ClientId::new).as_ref(), size).await;
         let clients = clients.map_err(|error| unavailable(&error))?;
         let next = next(&clients, size, |client| client.id.to_string());
+        // The record of a configured client does not say how it authenticates.
+        let configured = &self.app.config.clients.preregistered;
+        let method = |client: &Client| configured.get(&client.id).unwrap_or(client).auth.method();
         let summaries = clients.into_iter().map(|client| v1::ClientSummary {
-            token_endpoint_auth_method: client.auth.method().into(),
+            token_endpoint_auth_method: method(&client).into(),
             client_id: client.id.into(),
             client_name: client.name.unwrap_or_default(),
             redirect_uris: client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),

@@ -13,9 +13,11 @@ use super::browser::Browser;
 use super::extract::AtIssuer;
 use super::page::{Consent, page, problem};
 use crate::app::App;
+use crate::clients::{self, ClientError};
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
-use crate::oauth::client::Client;
+use crate::oauth::client::{Client, ClientSource};
+use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::oauth::pending::AuthorizationRequest;
@@ -70,11 +72,7 @@ pub async fn examine(
     };
     let params = Params::parse(query).map_err(|error| faulty(&error))?;
     let id = ClientId::new(params.require("client_id").map_err(|error| faulty(&error))?);
-    let client = app.store.client(&id, app.now()).await?.ok_or_else(|| {
-        bad("The application is not registered here, or its registration has expired. \
-             Start again from the application; if that does not help, remove and add this server there."
-            .into())
-    })?;
+    let client = clients::find(app, &id).await?;
     let target = request::target(&params, &client, app.issuers.origins()).map_err(|error| faulty(&error))?;
     let state = params.get("state").map(ToOwned::to_owned);
     let request = request::check(&params, &client, target.clone(), &issuer.resources)
@@ -95,11 +93,17 @@ fn consent_page(
     let browser = known.unwrap_or_else(|| Browser::new(app.random.as_ref()));
     let csrf = app.form_key.sign(browser.as_str(), query);
     let server = app.config.servers.get(&request.server);
+    let described_by = match client.source {
+        ClientSource::Document => DocumentUrl::parse(client.id.as_str()).ok().map(|url| url.display_host()),
+        ClientSource::Registered | ClientSource::Configured => None,
+    };
     let mut response = page(
         StatusCode::OK,
         &Consent {
             client_name: client.name.as_deref(),
             client_uri: client.uri.as_deref(),
+            described_by: described_by.as_deref(),
+            is_configured: client.source == ClientSource::Configured,
             redirect_host: &request.redirect.display_host(),
             local: request.redirect.is_local(),
             server: request.server.as_str(),
@@ -145,6 +149,34 @@ pub fn see_other(url: &str) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Unknown => Self::Local(
+                StatusCode::BAD_REQUEST,
+                "The application is not registered here, or its registration has expired. \
+                 Start again from the application; if that does not help, remove and add this server there."
+                    .into(),
+            ),
+            ClientError::Document(error) if error.may_pass() => Self::Local(
+                StatusCode::BAD_GATEWAY,
+                format!(
+                    "The application says what it is in a document on its own web site, and that cannot be \
+                     read now: {error}. You have not been sent anywhere. Try again in a minute."
+                ),
+            ),
+            ClientError::Document(error) => Self::Local(
+                StatusCode::BAD_REQUEST,
+                format!(
+                    "The application says what it is in a document on its own web site, and cannot be used \
+                     with it: {error}. You have not been sent anywhere."
+                ),
+            ),
+            ClientError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for Refusal {

@@ -19,6 +19,7 @@ use super::login::login;
 use super::page::{problem, problem_going_back};
 use crate::acting::{self, ActingError};
 use crate::app::App;
+use crate::clients::{self, ClientError};
 use crate::credential::user_token;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -43,6 +44,8 @@ enum LoginError {
     NotConfigured,
     #[error("the client was forgotten or revoked meanwhile")]
     ClientGone,
+    #[error("the client is not what it was any more: {0}")]
+    Client(#[from] ClientError),
     #[error("too many logins wait for a token, or too many sessions are open")]
     Full,
     #[error(transparent)]
@@ -99,20 +102,26 @@ async fn log_in(
     pending: &Pending,
 ) -> Result<Response, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
-    let identified =
-        timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending)).await.map_err(late)?;
-    let (identity, tokens) = identified?;
     match &pending.purpose {
         Purpose::Authorization(request) => {
+            let identified = async {
+                let identified = identify(app, issuer, params, pending).await?;
+                Ok::<_, LoginError>((identified, clients::find_or_recall(app, &request.client).await?))
+            };
+            let ((identity, tokens), client) =
+                timeout(PROVIDER_DEADLINE, identified).await.map_err(late)??;
             let (server, _) = app.server(&request.server).ok_or(LoginError::NotConfigured)?;
             if server.provider != pending.provider {
                 return Err(LoginError::NotConfigured);
             }
             let user = admission::admit(server.allow.as_ref(), identity)?;
+            clients::remember(app, client).await?;
             let grant = grant::make(app, request, pending, user, &tokens);
             authorize(app, issuer, browser, request, grant).await
         }
         Purpose::Account { .. } => {
+            let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending));
+            let (identity, _) = identified.await.map_err(late)??;
             let opened = account::open_session(app, issuer, &pending.provider, identity).await?;
             let opened = opened.ok_or(LoginError::Full)?;
             Metrics::count(&app.metrics.logins, "account");
@@ -185,9 +194,7 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
         Purpose::Account { .. } => issuer.url("/account"),
     };
     let name = match &pending.purpose {
-        Purpose::Authorization(request) => {
-            app.store.client(&request.client, app.now()).await.ok().flatten().and_then(|client| client.name)
-        }
+        Purpose::Authorization(request) => clients::name(app, &request.client).await,
         Purpose::Account { .. } => Some("your account".into()),
     };
     let (outcome, response) = match error {

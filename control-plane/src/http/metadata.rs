@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::extract::AtIssuer;
 use crate::app::App;
 use crate::issuer::Issuer;
+use crate::oauth::client_keys::ALGORITHMS;
 use crate::oauth::resource::Resource;
 
 /// `GET /.well-known/oauth-protected-resource`: where the origin has only one server, its metadata.
@@ -33,42 +34,50 @@ pub async fn resource(AtIssuer(issuer): AtIssuer, Path(path): Path<String>) -> R
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 section 3).
-pub async fn authorization_server(AtIssuer(issuer): AtIssuer) -> Response {
-    cacheable(server_metadata(&issuer))
+pub async fn authorization_server(State(app): State<Arc<App>>, AtIssuer(issuer): AtIssuer) -> Response {
+    cacheable(server_metadata(&app, &issuer))
 }
 
 /// The same behind a server's path: clients that take the MCP server's URL for an issuer look there.
-pub async fn authorization_server_of(AtIssuer(issuer): AtIssuer, Path(path): Path<String>) -> Response {
+pub async fn authorization_server_of(
+    State(app): State<Arc<App>>,
+    AtIssuer(issuer): AtIssuer,
+    Path(path): Path<String>,
+) -> Response {
     match issuer.resource_at(&format!("/{path}")) {
-        Some(_) => cacheable(server_metadata(&issuer)),
+        Some(_) => cacheable(server_metadata(&app, &issuer)),
         None => not_found(),
     }
 }
 
 /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery section 4).
-pub async fn openid_configuration(AtIssuer(issuer): AtIssuer) -> Response {
-    cacheable(openid_metadata(&issuer))
+pub async fn openid_configuration(State(app): State<Arc<App>>, AtIssuer(issuer): AtIssuer) -> Response {
+    cacheable(openid_metadata(&app, &issuer))
 }
 
 /// The same behind a server's path.
-pub async fn openid_configuration_of(AtIssuer(issuer): AtIssuer, Path(path): Path<String>) -> Response {
+pub async fn openid_configuration_of(
+    State(app): State<Arc<App>>,
+    AtIssuer(issuer): AtIssuer,
+    Path(path): Path<String>,
+) -> Response {
     match issuer.resource_at(&format!("/{path}")) {
-        Some(_) => cacheable(openid_metadata(&issuer)),
+        Some(_) => cacheable(openid_metadata(&app, &issuer)),
         None => not_found(),
     }
 }
 
 /// The position that OpenID Connect Discovery gives it for an issuer with a path: appended to that path.
 /// Everything else that no route knows ends here too.
-pub async fn appended(AtIssuer(issuer): AtIssuer, uri: Uri) -> Response {
-    let document: fn(&Issuer) -> Value = match uri.path() {
+pub async fn appended(State(app): State<Arc<App>>, AtIssuer(issuer): AtIssuer, uri: Uri) -> Response {
+    let document: fn(&App, &Issuer) -> Value = match uri.path() {
         path if path.ends_with("/.well-known/openid-configuration") => openid_metadata,
         path if path.ends_with("/.well-known/oauth-authorization-server") => server_metadata,
         _ => return not_found(),
     };
     let (server_path, _) = uri.path().split_once("/.well-known/").unwrap_or_default();
     match issuer.resource_at(server_path) {
-        Some(_) => cacheable(document(&issuer)),
+        Some(_) => cacheable(document(&app, &issuer)),
         None => not_found(),
     }
 }
@@ -91,8 +100,9 @@ fn protected_resource(issuer: &Issuer, resource: &Resource) -> Value {
     })
 }
 
-fn server_metadata(issuer: &Issuer) -> Value {
-    let methods = ["none", "client_secret_basic", "client_secret_post"];
+fn server_metadata(app: &App, issuer: &Issuer) -> Value {
+    let methods = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let algorithms = ALGORITHMS.map(|(_, name)| name);
     let mut scopes: Vec<&str> = issuer.resources.iter().flat_map(|resource| resource.scopes.iter()).collect();
     scopes.sort_unstable();
     scopes.dedup();
@@ -100,7 +110,6 @@ fn server_metadata(issuer: &Issuer) -> Value {
         "issuer": issuer.identifier,
         "authorization_endpoint": issuer.url("/authorize"),
         "token_endpoint": issuer.url("/token"),
-        "registration_endpoint": issuer.url("/register"),
         "revocation_endpoint": issuer.url("/revoke"),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
@@ -108,11 +117,19 @@ fn server_metadata(issuer: &Issuer) -> Value {
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
     });
     if issuer.asserts {
         metadata["jwks_uri"] = jwks_uri(issuer).into();
+    }
+    if app.config.clients.registration {
+        metadata["registration_endpoint"] = issuer.url("/register").into();
+    }
+    if app.documents.is_some() {
+        metadata["client_id_metadata_document_supported"] = true.into();
     }
     metadata
 }
@@ -122,8 +139,8 @@ fn jwks_uri(issuer: &Issuer) -> String {
 }
 
 /// The same with the members that OpenID Connect Discovery requires. There is no ID token behind it.
-fn openid_metadata(issuer: &Issuer) -> Value {
-    let mut metadata = server_metadata(issuer);
+fn openid_metadata(app: &App, issuer: &Issuer) -> Value {
+    let mut metadata = server_metadata(app, issuer);
     metadata["jwks_uri"] = jwks_uri(issuer).into();
     metadata["subject_types_supported"] = json!(["public"]);
     metadata["id_token_signing_alg_values_supported"] = json!(["RS256"]);

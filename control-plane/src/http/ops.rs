@@ -50,6 +50,7 @@ mod tests {
 
     use super::*;
     use crate::app::Parts;
+    use crate::client_document::{GuardedWeb, Policy};
     use crate::config;
     use crate::keys::MasterKeys;
     use crate::store::StoreError;
@@ -72,6 +73,7 @@ servers:
         let app = App::new(Parts {
             config: config::parse(CONFIG, Path::new("portcullis.yaml"), &|_| None).unwrap(),
             store: Arc::new(store),
+            web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: std::collections::BTreeMap::new(),
             http: crate::provider::Http::new().unwrap(),
             keys: MasterKeys::open(home.path(), &SystemRandom).unwrap(),

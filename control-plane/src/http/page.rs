@@ -19,6 +19,10 @@ pub struct Consent<'a> {
     pub client_name: Option<&'a str>,
     /// Its home page.
     pub client_uri: Option<&'a str>,
+    /// The host of the document in which it says all this, where it has one: who answers for it.
+    pub described_by: Option<&'a str>,
+    /// Whether its name is an operator's word, and not only its own.
+    pub is_configured: bool,
     /// Where the answer goes: a host, or an app's scheme.
     pub redirect_host: &'a str,
     /// Whether that is a program on the user's own device.

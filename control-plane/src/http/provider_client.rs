@@ -6,25 +6,25 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use portcullis_proto::ids::ClientId;
 
 use super::extract::AtIssuer;
 use super::metadata::cacheable;
 use crate::acting;
 use crate::app::App;
+use crate::clients;
 
-/// The metadata document of a registered client, at the origins where one can be asked for. It says what the client
+/// The metadata document of a client, at the origins where one can be asked for. It says what the client
 /// calls itself and nothing else of it.
 pub async fn document(
     State(app): State<Arc<App>>,
     AtIssuer(issuer): AtIssuer,
     Path(file): Path<String>,
 ) -> Response {
-    let Some(id) = file.strip_suffix(".json") else {
+    let Some(id) = acting::document::client(&file) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    match app.store.client(&ClientId::new(id), app.now()).await {
-        Ok(client) => match client.and_then(|client| acting::document(&app, &issuer, &client)) {
+    match clients::known(&app, &id).await {
+        Ok(client) => match client.and_then(|client| acting::metadata(&app, &issuer, &client)) {
             Some(document) => cacheable(document),
             None => StatusCode::NOT_FOUND.into_response(),
         },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::extract::{AtIssuer, JsonBody};
@@ -21,6 +21,9 @@ pub async fn register(
     AtIssuer(_): AtIssuer,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
+    if !app.config.clients.registration {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    }
     let registration = Registration::parse(&body, app.issuers.origins()).map_err(OAuthError::from)?;
     let now = app.now();
     let unused_until = now.after(app.config.lifetimes.unused_client);
@@ -32,6 +35,7 @@ pub async fn register(
         "client_uri": client.uri,
         "redirect_uris": client.redirect_uris,
         "token_endpoint_auth_method": client.auth.method(),
+        "jwks": client.auth.jwks(),
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
     });

@@ -20,11 +20,11 @@ use crate::oauth::error::OAuthError;
 /// answer (RFC 7009 section 2.2).
 pub async fn revoke(
     State(app): State<Arc<App>>,
-    AtIssuer(_): AtIssuer,
+    AtIssuer(issuer): AtIssuer,
     headers: HeaderMap,
     Form(params): Form,
 ) -> Result<Response, Failure> {
-    let client = authenticate(&app, &headers, &params).await?;
+    let client = authenticate(&app, &issuer, &headers, &params).await?;
     let token = params.require("token").map_err(OAuthError::from)?;
     match scope(&app, &client, token).await? {
         Some(scope) => drop(app.revoke(scope, "client").await.map_err(OAuthError::from)?),

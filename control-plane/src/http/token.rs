@@ -53,7 +53,7 @@ async fn answer(
     headers: &HeaderMap,
     params: &Params,
 ) -> (&'static str, Result<Answer, OAuthError>) {
-    let client = match authenticate(app, headers, params).await {
+    let client = match authenticate(app, issuer, headers, params).await {
         Ok(client) => client,
         Err(error) => return ("unknown", Err(error)),
     };

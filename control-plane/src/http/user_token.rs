@@ -14,6 +14,7 @@ use super::extract::{AtIssuer, Form};
 use super::grant::{self, Ready};
 use super::page::{Continue, TokenForm, page, problem, problem_going_back};
 use crate::app::App;
+use crate::clients;
 use crate::config;
 use crate::credential::user_token::{CheckError, check, seal, wanted_by};
 use crate::issuer::Issuer;
@@ -191,7 +192,7 @@ async fn ask(
         tracing::info!(client = %request.client, server = %request.server, "a token of the user's own is asked for");
     }
     let grant = &enrolment.grant;
-    let client = client_name(app, request).await;
+    let client = clients::name(app, &request.client).await;
     let problem = why.map(sentence);
     let form = TokenForm {
         label: &settings.label,
@@ -240,10 +241,6 @@ fn go_back(title: &str, url: &str, request: &AuthorizationRequest) -> Response {
     page(StatusCode::OK, &Continue { title, url, destination: &request.redirect.display_host() })
 }
 
-async fn client_name(app: &App, request: &AuthorizationRequest) -> Option<String> {
-    app.store.client(&request.client, app.now()).await.ok().flatten()?.name
-}
-
 async fn enough(app: &App, issuer: &Issuer, request: &AuthorizationRequest) -> Response {
     Metrics::count(&app.metrics.user_tokens, "given_up");
     let error = OAuthError::new(ErrorCode::AccessDenied, "no token was accepted");
@@ -252,7 +249,7 @@ async fn enough(app: &App, issuer: &Issuer, request: &AuthorizationRequest) -> R
         "No token was accepted",
         "Nothing has been granted, and this login is over. Make a new token, and start again from your application.",
         &refusal_url(issuer, request, &error),
-        client_name(app, request).await.as_deref(),
+        clients::name(app, &request.client).await.as_deref(),
     )
 }
 

@@ -1,24 +1,30 @@
-//! Registered clients (RFC 7591) and how they authenticate (RFC 6749 section 2.3).
+//! Clients, where they come from, and how they authenticate (RFC 6749 section 2.3).
 
-use aws_lc_rs::constant_time;
+use aws_lc_rs::{constant_time, digest};
 use portcullis_proto::ids::{ClientId, TokenId};
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{ClientSecret, Presented};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::assertion::Unverified;
+use super::client_keys::KeySource;
 use super::redirect_uri::RedirectUri;
 
-/// A client as it registered itself. Every one of them rides the one app that Portcullis is at the provider, unless each
+/// A client as it describes itself. Every one of them rides the one app that Portcullis is at the provider, unless each
 /// has a client of its own there ([`provider_client`](super::provider_client)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
-    /// Its identifier, drawn by us.
+    /// Its identifier: drawn by us, the URL of its metadata document, or what the configuration says.
     pub id: ClientId,
     /// What it calls itself (`client_name`): display data, and not to be believed.
     pub name: Option<String>,
     /// Its home page (`client_uri`): https, display data.
     pub uri: Option<String>,
+    /// Who says all this.
+    #[serde(default)]
+    pub source: ClientSource,
     /// How it proves who it is.
     pub auth: ClientAuth,
     /// Where authorization responses may be sent. Never empty.
@@ -27,6 +33,19 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When the registration is forgotten unless somebody logs in with it; `None` once somebody has.
     pub unused_until: Option<Timestamp>,
+}
+
+/// Where a client's description comes from, which is also where it is looked up. Of those that are not registered,
+/// the store has a record of what they were when somebody last logged in: for operators to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientSource {
+    /// It registered itself (RFC 7591).
+    #[default]
+    Registered,
+    /// The document at the URL that is its identifier.
+    Document,
+    /// `clients.preregistered` in the configuration.
+    Configured,
 }
 
 /// How a client proves who it is at the token endpoint.
@@ -38,10 +57,14 @@ pub enum ClientAuth {
     SecretBasic(TokenId),
     /// `client_secret_post`; the secret's SHA-256.
     SecretPost(TokenId),
+    /// A secret that an operator chose, by either method; its SHA-256. Not for the store: such a secret might be guessed.
+    Secret(TokenId),
+    /// `private_key_jwt`, with keys whose public halves are here.
+    PrivateKeyJwt(KeySource),
 }
 
 /// What a request to the token or revocation endpoint says about its sender.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Credentials {
     /// `client_id` alone.
     Public(ClientId),
@@ -49,18 +72,24 @@ pub enum Credentials {
     Basic(ClientId, SecretString),
     /// `client_id` and `client_secret` in the body.
     Post(ClientId, SecretString),
+    /// `client_assertion`, with the client that it says to be from.
+    Assertion(ClientId, Unverified),
 }
 
 // === impl Client ===
 
 impl Client {
-    /// Whether the credentials are this client's, sent by the one method that it registered.
+    /// Whether the credentials are this client's, sent by the one method that it registered. An assertion never is, by
+    /// itself: it takes keys and a store to say.
     pub fn authenticates(&self, credentials: &Credentials) -> bool {
         credentials.client() == &self.id
             && match (&self.auth, credentials) {
                 (ClientAuth::None, Credentials::Public(_)) => true,
                 (ClientAuth::SecretBasic(hash), Credentials::Basic(_, secret))
                 | (ClientAuth::SecretPost(hash), Credentials::Post(_, secret)) => is_secret(hash, secret),
+                (ClientAuth::Secret(hash), Credentials::Basic(_, secret) | Credentials::Post(_, secret)) => {
+                    secret_id(secret).is_some_and(|id| are_equal(&id, hash))
+                }
                 _ => false,
             }
     }
@@ -69,12 +98,29 @@ impl Client {
     pub fn is_forgotten(&self, now: Timestamp) -> bool {
         self.unused_until.is_some_and(|until| until <= now)
     }
+
+    /// What is kept of a client that is described elsewhere, once somebody has logged in with it. Its secret is not.
+    #[must_use]
+    pub fn record(mut self) -> Self {
+        if let ClientAuth::Secret(_) = self.auth {
+            self.auth = ClientAuth::None;
+        }
+        Self { unused_until: None, ..self }
+    }
 }
 
 fn is_secret(hash: &TokenId, secret: &SecretString) -> bool {
-    Presented::<ClientSecret>::parse(secret.expose_secret()).is_ok_and(|presented| {
-        constant_time::verify_slices_are_equal(presented.id().as_bytes(), hash.as_bytes()).is_ok()
-    })
+    Presented::<ClientSecret>::parse(secret.expose_secret())
+        .is_ok_and(|presented| are_equal(&presented.id(), hash))
+}
+
+fn are_equal(a: &TokenId, b: &TokenId) -> bool {
+    constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
+
+/// SHA-256 of a secret that has no form of its own.
+pub fn secret_id(secret: &SecretString) -> Option<TokenId> {
+    TokenId::from_slice(digest::digest(&digest::SHA256, secret.expose_secret().as_bytes()).as_ref())
 }
 
 // === impl ClientAuth ===
@@ -84,8 +130,17 @@ impl ClientAuth {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::SecretBasic(_) => "client_secret_basic",
+            Self::SecretBasic(_) | Self::Secret(_) => "client_secret_basic",
             Self::SecretPost(_) => "client_secret_post",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
+        }
+    }
+
+    /// `jwks` (RFC 7591 section 2), where the keys are here.
+    pub const fn jwks(&self) -> Option<&Value> {
+        match self {
+            Self::PrivateKeyJwt(KeySource::Set(jwks)) => Some(jwks),
+            _ => None,
         }
     }
 }
@@ -96,7 +151,7 @@ impl Credentials {
     /// Who the sender says to be.
     pub const fn client(&self) -> &ClientId {
         match self {
-            Self::Public(id) | Self::Basic(id, _) | Self::Post(id, _) => id,
+            Self::Public(id) | Self::Basic(id, _) | Self::Post(id, _) | Self::Assertion(id, _) => id,
         }
     }
 }
@@ -113,6 +168,7 @@ mod tests {
             id: ClientId::new("c"),
             name: None,
             uri: None,
+            source: ClientSource::Registered,
             auth,
             redirect_uris: vec![],
             created_at: Timestamp::default(),

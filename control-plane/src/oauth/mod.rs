@@ -1,8 +1,12 @@
 //! The rules of OAuth as pure functions of values: no HTTP, no store, no clock.
 
 pub mod admission;
+pub mod assertion;
 pub mod client;
+pub mod client_keys;
 pub mod code;
+pub mod document;
+pub mod document_url;
 pub mod enrolment;
 pub mod error;
 pub mod grant;

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use url::{Origin, Url};
 
-use super::client::{Client, ClientAuth};
+use super::client::{Client, ClientAuth, ClientSource};
+use super::client_keys::{KeyError, KeySource};
 use super::redirect_uri::{RedirectUri, RedirectUriError};
 
 /// Most redirect URIs of one client.
@@ -31,11 +32,12 @@ pub struct Registration {
 }
 
 /// `token_endpoint_auth_method`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Method {
     None,
     SecretBasic,
     SecretPost,
+    PrivateKeyJwt(KeySource),
 }
 
 /// Why a registration is refused. The texts name the member.
@@ -60,8 +62,13 @@ pub enum MetadataError {
     #[error(transparent)]
     RedirectUri(#[from] RedirectUriError),
     /// A method that we have not got.
-    #[error("token_endpoint_auth_method must be none, client_secret_basic or client_secret_post")]
+    #[error(
+        "token_endpoint_auth_method must be none, client_secret_basic, client_secret_post or private_key_jwt"
+    )]
     Method,
+    /// The keys of a client that authenticates with them.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A client that cannot use any grant of ours.
     #[error("grant_types must include authorization_code")]
     GrantTypes,
@@ -71,6 +78,18 @@ pub enum MetadataError {
     /// A URI for display that is not https.
     #[error("{0} is not an https URI")]
     DisplayUri(&'static str),
+    /// A metadata document that is about another client, or about none.
+    #[error("client_id is not the URL of this document")]
+    ClientId,
+    /// A metadata document that everybody can read.
+    #[error("{0} must not be in a client metadata document")]
+    Secret(&'static str),
+    /// The same.
+    #[error("token_endpoint_auth_method must be none or private_key_jwt in a client metadata document")]
+    DocumentMethod,
+    /// A metadata document without what a user is to be shown.
+    #[error("client_name is missing or empty")]
+    Name,
 }
 
 // === impl Registration ===
@@ -79,8 +98,26 @@ impl Registration {
     /// Reads and checks a registration request's body. Members that we do not know are ignored, as RFC 7591
     /// section 2 asks.
     pub fn parse(body: &[u8], own: &[Origin]) -> Result<Self, MetadataError> {
-        let metadata: Map<String, Value> = serde_json::from_slice(body).map_err(|_| MetadataError::Syntax)?;
-        let redirect_uris = texts(&metadata, "redirect_uris")?.unwrap_or_default();
+        let metadata = object(body)?;
+        let method = match text(&metadata, "token_endpoint_auth_method")? {
+            Some("none") => Method::None,
+            // RFC 7591 section 2: what a client means that names none.
+            Some("client_secret_basic") | None => Method::SecretBasic,
+            Some("client_secret_post") => Method::SecretPost,
+            // Anybody may register: no URL of theirs is fetched.
+            Some("private_key_jwt") => Method::PrivateKeyJwt(KeySource::read(&metadata, false)?),
+            Some(_) => return Err(MetadataError::Method),
+        };
+        Self::of_metadata(&metadata, method, own)
+    }
+
+    /// What registrations and metadata documents have in common.
+    pub(super) fn of_metadata(
+        metadata: &Map<String, Value>,
+        method: Method,
+        own: &[Origin],
+    ) -> Result<Self, MetadataError> {
+        let redirect_uris = texts(metadata, "redirect_uris")?.unwrap_or_default();
         if redirect_uris.is_empty() {
             return Err(MetadataError::NoRedirectUri);
         }
@@ -93,7 +130,7 @@ impl Registration {
         let redirect_uris =
             redirect_uris.iter().map(|text| RedirectUri::parse(text, own)).collect::<Result<_, _>>()?;
         let lacks = |member, wanted: &str| {
-            texts(&metadata, member).map(|texts| texts.is_some_and(|texts| !texts.contains(&wanted)))
+            texts(metadata, member).map(|texts| texts.is_some_and(|texts| !texts.contains(&wanted)))
         };
         if lacks("grant_types", "authorization_code")? {
             return Err(MetadataError::GrantTypes);
@@ -102,20 +139,18 @@ impl Registration {
             return Err(MetadataError::ResponseTypes);
         }
         for member in ["logo_uri", "tos_uri", "policy_uri"] {
-            display_uri(&metadata, member)?;
+            display_uri(metadata, member)?;
         }
         Ok(Self {
-            name: text(&metadata, "client_name")?.and_then(display_name),
-            uri: display_uri(&metadata, "client_uri")?,
-            method: match text(&metadata, "token_endpoint_auth_method")? {
-                Some("none") => Method::None,
-                // RFC 7591 section 2: what a client means that names none.
-                Some("client_secret_basic") | None => Method::SecretBasic,
-                Some("client_secret_post") => Method::SecretPost,
-                Some(_) => return Err(MetadataError::Method),
-            },
+            name: text(metadata, "client_name")?.and_then(display_name),
+            uri: display_uri(metadata, "client_uri")?,
+            method,
             redirect_uris,
         })
+    }
+
+    pub(super) const fn has_name(&self) -> bool {
+        self.name.is_some()
     }
 
     /// The client, and its secret where it is to have one: shown once, in the registration's answer.
@@ -126,28 +161,47 @@ impl Registration {
         unused_until: Timestamp,
     ) -> (Client, Option<Token<ClientSecret>>) {
         let secret = match self.method {
-            Method::None => None,
+            Method::None | Method::PrivateKeyJwt(_) => None,
             Method::SecretBasic | Method::SecretPost => Some(Token::generate(random)),
         };
-        let auth = match (&secret, self.method) {
+        let id = ClientId::generate(random);
+        let client = self.describe(id, ClientSource::Registered, now, secret.as_ref());
+        (Client { unused_until: Some(unused_until), ..client }, secret)
+    }
+
+    /// The client with this identifier.
+    pub(super) fn describe(
+        self,
+        id: ClientId,
+        source: ClientSource,
+        now: Timestamp,
+        secret: Option<&Token<ClientSecret>>,
+    ) -> Client {
+        let auth = match (secret, self.method) {
+            (_, Method::PrivateKeyJwt(keys)) => ClientAuth::PrivateKeyJwt(keys),
             (None, _) | (_, Method::None) => ClientAuth::None,
             (Some(secret), Method::SecretBasic) => ClientAuth::SecretBasic(secret.id()),
             (Some(secret), Method::SecretPost) => ClientAuth::SecretPost(secret.id()),
         };
-        let client = Client {
-            id: ClientId::generate(random),
+        Client {
+            id,
             name: self.name,
             uri: self.uri,
+            source,
             auth,
             redirect_uris: self.redirect_uris,
             created_at: now,
-            unused_until: Some(unused_until),
-        };
-        (client, secret)
+            unused_until: None,
+        }
     }
 }
 
-fn text<'a>(
+/// The JSON object in a body.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, MetadataError> {
+    serde_json::from_slice(body).map_err(|_| MetadataError::Syntax)
+}
+
+pub(super) fn text<'a>(
     metadata: &'a Map<String, Value>,
     member: &'static str,
 ) -> Result<Option<&'a str>, MetadataError> {

@@ -6,6 +6,7 @@ use portcullis_proto::ids::ClientId;
 use portcullis_proto::token::{Code, Presented, Refresh};
 use secrecy::SecretString;
 
+use super::assertion;
 use super::client::Credentials;
 use super::error::{ErrorCode, OAuthError};
 use super::params::{self, Params};
@@ -76,8 +77,11 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
-/// Who sends the request, by the `Authorization` header or the form (RFC 6749 section 2.3.1), never both.
+/// Who sends the request, by an assertion, the `Authorization` header or the form (RFC 6749 section 2.3), in one way.
 pub fn credentials(authorization: Option<&str>, params: &Params) -> Result<Credentials, OAuthError> {
+    if let Some(credentials) = assertion::credentials(authorization, params)? {
+        return Ok(credentials);
+    }
     let in_form = (params.get("client_id"), params.get("client_secret"));
     match (authorization, in_form) {
         (Some(header), (id, None)) => {

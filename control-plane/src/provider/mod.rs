@@ -46,7 +46,7 @@ pub(crate) use http::DEADLINE;
 pub use http::Http;
 pub(crate) use identity::{is_domain, subject};
 pub use oauth2::OAuth2Settings;
-pub use oidc::OidcSettings;
+pub use oidc::{KeySet, OidcSettings};
 pub use registration::{DynamicRegistration, Enrolment, Management, NewClient, RegisteredClient};
 pub use workos::{Selector, WorkOsSettings};
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use url::Url;
 
-pub(super) use keys::{SigningKey, forged};
+pub(crate) use keys::{SigningKey, forged};
 pub(crate) use keys::{certificate, rsa_key};
 
 use super::{App, AppCredentials, AppIdentity, ClientAuth, Http, Login, ProviderError};

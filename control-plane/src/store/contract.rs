@@ -22,7 +22,9 @@ macro_rules! contract {
         $crate::store::contract::contract! {
             @cases $open;
             clients: a_client_is_kept, a_client_is_forgotten_unless_used, the_quota_counts_unused_clients,
-                clients_are_listed_in_order;
+                clients_are_listed_in_order, a_client_that_is_there_counts_once_and_stays_if_used, a_record_replaces_what_was_there, a_recorded_client_can_be_granted,
+                what_is_good_once_is_used_once, of_parallel_uses_one_is_the_first,
+                what_was_used_is_forgotten_in_its_time;
             provider_clients: one_serves_each_slot, one_of_parallel_registrations_is_kept, the_quota_counts_them_all,
                 they_go_with_their_client, revoking_another_scope_leaves_them,
                 an_expiring_one_is_followed_by_another_and_kept_to_its_end;

@@ -3,6 +3,7 @@
 //!
 //! An answer is given only when the write is durable.
 
+mod error;
 pub mod lease;
 pub mod sled;
 pub mod user;
@@ -18,9 +19,9 @@ use portcullis_proto::ids::{ClientId, GrantId, TokenId};
 use portcullis_proto::revocation::{Entry, Position, Scope};
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
-use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::error::StoreError;
 use self::lease::{Lease, Leasing};
 pub use self::user::{Enrolled, Finish, UserStore};
 pub use self::vacancy::{Occupied, Vacancy};
@@ -36,14 +37,23 @@ use crate::oauth::refresh::RefreshToken;
 pub trait Store: UserStore + Send + Sync + 'static {
     // --- clients ---
 
-    /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already.
+    /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already. One that is there
+    /// and that nobody has logged in with is replaced, and counts once; any other stays as it is.
     async fn register(&self, client: Client, quota: usize) -> Result<Registered, StoreError>;
 
     /// A client that has not been forgotten.
     async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, StoreError>;
 
+    /// Keeps a record of a client that is described elsewhere ([`Client::record`]), in the place of any other by the same
+    /// id, whose `created_at` it takes over. It counts in no quota, and is there for good.
+    async fn remember(&self, record: Client) -> Result<(), StoreError>;
+
     /// Clients in the order of their ids, from the first after `after`.
     async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError>;
+
+    /// Uses up what is good once, such as a client's assertion. Tells whether it was the first time; that is remembered
+    /// until `until`.
+    async fn use_once(&self, id: TokenId, until: Timestamp) -> Result<bool, StoreError>;
 
     // --- clients at providers ---
 
@@ -277,21 +287,4 @@ pub enum Rotated {
     Reused,
     /// There is no such token, it has expired, or its grant has been revoked.
     Gone,
-}
-
-/// The store cannot do its work.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The disk, or the database on it.
-    #[error("the store failed: {0}")]
-    Backend(String),
-    /// A row that we cannot have written.
-    #[error("the store holds a row that cannot be read, under {key}")]
-    Row {
-        /// Its table and key.
-        key: String,
-    },
-    /// The store has been closed, after a failure or for shutdown.
-    #[error("the store is closed")]
-    Closed,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_control_plane::app::{App, Parts};
+use portcullis_control_plane::client_document::{GuardedWeb, Policy};
 use portcullis_control_plane::config::Config;
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run::{Listeners, run};
@@ -65,6 +66,7 @@ impl Plane {
             [&listeners.http, &listeners.grpc, &listeners.ops].map(|listener| listener.local_addr().unwrap());
         let app = App::new(Parts {
             store,
+            web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),
             http: portcullis_control_plane::provider::Http::new().unwrap(),
             signer: open_signer(&config, clock.as_ref()).unwrap(),

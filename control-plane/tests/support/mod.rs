@@ -5,7 +5,7 @@ use std::path::Path;
 use portcullis_control_plane::config::{Config, Lifetimes, parse};
 use portcullis_control_plane::issue::Issuance;
 use portcullis_control_plane::keys::MasterKeys;
-use portcullis_control_plane::oauth::client::{Client, ClientAuth};
+use portcullis_control_plane::oauth::client::{Client, ClientAuth, ClientSource};
 use portcullis_control_plane::oauth::code::Code;
 use portcullis_control_plane::oauth::grant::Grant;
 use portcullis_control_plane::oauth::pkce::CodeChallenge;
@@ -88,6 +88,7 @@ pub(crate) async fn log_in(
         id: ClientId::new(login.client),
         name: Some("An editor".into()),
         uri: None,
+        source: ClientSource::Registered,
         auth: ClientAuth::None,
         redirect_uris: vec![redirect],
         created_at: now,

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use portcullis_control_plane::app::{App, Parts};
+use portcullis_control_plane::client_document::{GuardedWeb, Policy};
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run;
 use portcullis_control_plane::store::sled::SledStore;
@@ -38,6 +39,7 @@ impl Plane {
             store: Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap()),
             config,
             signer: None,
+            web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),
             http: portcullis_control_plane::provider::Http::new().unwrap(),
             clock: clock.clone(),

@@ -13,6 +13,7 @@ use portcullis_proto::time::Timestamp;
 use super::cookie::SessionCookie;
 use super::{login, session, store_failed};
 use crate::app::App;
+use crate::clients;
 use crate::credential::user_token::wanted_by;
 use crate::http::extract::AtIssuer;
 use crate::http::page::{Account, ConnectedClient, GivenToken, page};
@@ -50,8 +51,7 @@ async fn account(
     let mut clients = Vec::new();
     for grant in grants.into_iter().filter(|grant| issuer.has(&grant.server)) {
         if !names.contains_key(&grant.client) {
-            let client = app.store.client(&grant.client, app.now()).await?;
-            let name = client.and_then(|client| client.name);
+            let name = clients::name(app, &grant.client).await;
             names.insert(grant.client.clone(), name.unwrap_or_else(|| "An unnamed application".into()));
         }
         clients.push(ConnectedClient {

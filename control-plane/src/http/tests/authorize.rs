@@ -86,6 +86,7 @@ async fn t02_t03_what_was_registered_once_is_judged_again() {
             id: ClientId::new(id),
             name: None,
             uri: None,
+            source: client::ClientSource::Registered,
             auth: ClientAuth::None,
             redirect_uris,
             created_at: world.now(),

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use super::answer::Answer;
 use super::provider::Scripted;
+use super::web::ScriptedWeb;
 use crate::app::{App, Parts};
 use crate::config::{self, Config};
 use crate::http::router::router;
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) provider: Arc<Scripted>,
+    pub(crate) web: Arc<ScriptedWeb>,
     pub(crate) random: Arc<Repeatable>,
     /// Sent with every request, whoever makes it.
     pub(crate) headers: Vec<(&'static str, &'static str)>,
@@ -98,18 +100,26 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let (provider, random) = (Arc::<Scripted>::default(), Arc::<Repeatable>::default());
-        let app = start(&setup, directory.path(), &clock, &provider, &random);
+        let web = Arc::<ScriptedWeb>::default();
+        let app = start(&setup, directory.path(), &clock, &provider, &web, &random);
         let (headers, transcript, router) = (Vec::new(), Mutex::default(), router(app.clone()));
-        Self { app, clock, provider, random, headers, transcript, router, setup, directory }
+        Self { app, clock, provider, web, random, headers, transcript, router, setup, directory }
     }
 
     /// The same after the process has ended and begun again.
     pub(crate) fn restart(self) -> Self {
-        let Self { app, clock, provider, random, headers, transcript, router: old, setup, directory } = self;
+        let Self { app, clock, provider, web, random, headers, transcript, router: old, setup, directory } =
+            self;
         drop((app, old));
-        let app = start(&setup, directory.path(), &clock, &provider, &random);
+        let app = start(&setup, directory.path(), &clock, &provider, &web, &random);
         let router = router(app.clone());
-        Self { app, clock, provider, random, headers, transcript, router, setup, directory }
+        Self { app, clock, provider, web, random, headers, transcript, router, setup, directory }
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn restart_with(mut self, adjust: fn(&mut Config)) -> Self {
+        self.setup.adjust = Arc::new(adjust);
+        self.restart()
     }
 
     /// Another process over the same store, with a provider that says what it is told to.
@@ -125,7 +135,7 @@ impl World {
             adjust(config);
         };
         let setup = Setup { adjust: Arc::new(both), ..self.setup.clone() };
-        assemble(&setup, self.directory.path(), store, &self.clock, provider, &self.random)
+        assemble(&setup, self.directory.path(), store, &self.clock, provider, &self.web, &self.random)
     }
 
     pub(crate) async fn send(&self, request: Builder, body: impl Into<Body>) -> Answer {
@@ -176,10 +186,11 @@ fn start(
     directory: &Path,
     clock: &Arc<ManualClock>,
     provider: &Arc<Scripted>,
+    web: &Arc<ScriptedWeb>,
     random: &Arc<Repeatable>,
 ) -> Arc<App> {
     let store = Arc::new(SledStore::open(&directory.join("store"), random.as_ref()).unwrap());
-    assemble(setup, directory, store, clock, provider, random)
+    assemble(setup, directory, store, clock, provider, web, random)
 }
 
 fn assemble(
@@ -188,6 +199,7 @@ fn assemble(
     store: Arc<dyn Store>,
     clock: &Arc<ManualClock>,
     provider: &Arc<Scripted>,
+    web: &Arc<ScriptedWeb>,
     random: &Arc<Repeatable>,
 ) -> Arc<App> {
     let mut config = configuration(&setup.servers, directory);
@@ -201,6 +213,7 @@ fn assemble(
         signer: open_signer(&config, clock.as_ref()).unwrap(),
         providers: [(ProviderName::new("corp"), corp)].into(),
         http: Http::new().unwrap(),
+        web: web.clone(),
         clock: clock.clone(),
         random: random.clone(),
         config,

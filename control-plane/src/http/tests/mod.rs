@@ -1,21 +1,25 @@
 //! The OAuth surface without a network: the real router over the real store, with a clock that tests move and
 //! a provider that says what they tell it to. One file an endpoint; [`harness`], [`login`],
-//! [`answer`], [`provider`] and [`checker`] are what they stand on.
+//! [`answer`], [`provider`], [`checker`] and [`web`] are what they stand on.
 
 pub(crate) mod answer;
 pub(crate) mod checker;
 pub(crate) mod harness;
 pub(crate) mod login;
 pub(crate) mod provider;
+pub(crate) mod web;
 
 mod account;
 mod authorize;
 mod browser;
 mod callback;
 mod consent;
+mod documents;
 mod issuers;
 mod metadata;
 mod page;
+mod preregistered;
+mod private_key_jwt;
 mod refresh;
 mod register;
 mod revoke;

@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis_proto::ids::{ProviderName, Subject};
+use portcullis_proto::ids::{ClientId, ProviderName, Subject};
 use portcullis_proto::revocation::Scope;
+use serde_json::json;
 
 use super::answer::{Answer, param};
 use super::checker::{Checker, LABEL};
@@ -57,6 +58,26 @@ async fn the_first_login_asks_for_a_token_and_the_mcp_server_gets_that_one() {
     assert_eq!(checker.asked(), [format!("Bearer {GOOD}")]);
     let tokens = world.redeem(&client, &code, &[]).await.tokens();
     assert_eq!(header(&world, &tokens.access).await, format!("authorization: Bearer {GOOD}"));
+}
+
+#[tokio::test]
+async fn a_client_with_a_document_is_granted_once_the_token_is_there() {
+    let (world, _checker) = Checker::world().await;
+    let id = "https://app.example/client.json";
+    let document = json!({ "client_id": id, "client_name": "Editor", "redirect_uris": [REDIRECT] });
+    world.web.publish(id, &document);
+    let client = Client { id: id.into(), secret: None, method: "none".into(), redirect: REDIRECT.into() };
+    let page = world.asked_for_token(&client).await;
+    assert!(page.answer.body.contains("Editor"), "{}", page.answer.body);
+    let code = code_of(&world.give(&page, GOOD).await);
+    let tokens = world.redeem(&client, &code, &[]).await.tokens();
+    assert_eq!(header(&world, &tokens.access).await, format!("authorization: Bearer {GOOD}"));
+    // What was revoked while the page was open is granted no more.
+    world.provider.answers(|script| script.user = user("eve"));
+    let page = world.asked_for_token(&client).await;
+    world.app.revoke(Scope::Client(ClientId::new(id)), "test").await.unwrap();
+    let answer = world.give(&page, GOOD).await;
+    assert!(answer.is_page(403) && answer.body.contains("not known here"), "{answer:#?}");
 }
 
 #[tokio::test]

@@ -58,7 +58,11 @@ fn every_fault_is_named() {
     );
     assert_eq!(refusal("redirect_uris", json!([1])), MetadataError::Type("redirect_uris"));
     assert_eq!(refusal("client_name", json!(1)), MetadataError::Type("client_name"));
-    assert_eq!(refusal("token_endpoint_auth_method", json!("private_key_jwt")), MetadataError::Method);
+    assert_eq!(refusal("token_endpoint_auth_method", json!("client_secret_jwt")), MetadataError::Method);
+    assert_eq!(
+        refusal("token_endpoint_auth_method", json!("private_key_jwt")),
+        MetadataError::Keys(KeyError::Missing)
+    );
     assert_eq!(refusal("grant_types", json!(["implicit"])), MetadataError::GrantTypes);
     assert_eq!(refusal("response_types", json!(["token"])), MetadataError::ResponseTypes);
     let many: Vec<_> = (0..21).map(|n| format!("https://app.example/{n}")).collect();

@@ -3,7 +3,7 @@ use portcullis_proto::time::Timestamp;
 use url::Url;
 
 use super::*;
-use crate::oauth::client::ClientAuth;
+use crate::oauth::client::{ClientAuth, ClientSource};
 use crate::oauth::redirect_uri::RedirectUri;
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -13,6 +13,7 @@ fn client() -> Client {
         id: ClientId::new("c"),
         name: None,
         uri: None,
+        source: ClientSource::Registered,
         auth: ClientAuth::None,
         redirect_uris: vec![RedirectUri::parse("https://app.example/cb", &[]).unwrap()],
         created_at: Timestamp::default(),

@@ -17,13 +17,13 @@ const RSA: [Algorithm; 6] = [
     Algorithm::PS512,
 ];
 
-/// The keys that may sign; the document's others are left out.
+/// The keys of a document that may sign; its others are left out.
 #[derive(Debug)]
-pub(super) struct KeySet(Vec<Key>);
+pub struct KeySet(Vec<Key>);
 
 /// A public key, and what it may be used with.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
     public: DecodingKey,
@@ -55,19 +55,24 @@ pub(super) async fn fetch(http: &Http, jwks_uri: &Url) -> Result<KeySet, Provide
 
 impl KeySet {
     /// The keys that can be used, of those that came.
-    pub(super) fn from_documents(keys: Vec<Value>) -> Self {
+    pub(crate) fn from_documents(keys: Vec<Value>) -> Self {
         let keys = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
         Self(keys.filter_map(Key::new).collect())
     }
 
     /// The key that a token names. A token that names none has the one key that fits; where several do, it
     /// should have named one (OpenID Connect Core section 10.1).
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
+    pub(crate) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let mut fitting = self.0.iter().filter(|key| key.algorithms.contains(&algorithm));
         if id.is_some() {
             return fitting.find(|key| key.id.as_deref() == id);
         }
         fitting.next().filter(|_| fitting.next().is_none())
+    }
+
+    /// Whether a key fits the algorithm.
+    pub(crate) fn has(&self, algorithm: Algorithm) -> bool {
+        self.0.iter().any(|key| key.algorithms.contains(&algorithm))
     }
 }
 
@@ -107,7 +112,7 @@ impl Key {
         })
     }
 
-    pub(super) fn decoding_key(&self) -> &DecodingKey {
+    pub(crate) fn decoding_key(&self) -> &DecodingKey {
         &self.public
     }
 

@@ -17,7 +17,7 @@ use url::Url;
 use self::discovery::Discovery;
 pub(super) use self::id_token::{Claims, refused, require};
 use self::id_token::{Expected, Unverified};
-use self::jwks::KeySet;
+pub use self::jwks::KeySet;
 pub(super) use self::rules::Rules;
 use self::rules::Standard;
 use self::user::{User, UserInfo};

@@ -14,45 +14,45 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 /// A key that signs ID tokens.
-pub(in crate::provider) struct SigningKey {
-    pub(in crate::provider) id: &'static str,
+pub(crate) struct SigningKey {
+    pub(crate) id: &'static str,
     algorithm: Algorithm,
     private: EncodingKey,
 }
 
 impl SigningKey {
-    pub(in crate::provider) fn es256(id: &'static str) -> Self {
+    pub(crate) fn es256(id: &'static str) -> Self {
         Self { id, algorithm: Algorithm::ES256, private: ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING) }
     }
 
-    pub(in crate::provider) fn es384(id: &'static str) -> Self {
+    pub(crate) fn es384(id: &'static str) -> Self {
         Self { id, algorithm: Algorithm::ES384, private: ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING) }
     }
 
-    pub(in crate::provider) fn ed25519(id: &'static str) -> Self {
+    pub(crate) fn ed25519(id: &'static str) -> Self {
         let pair = Ed25519KeyPair::generate().unwrap();
         let private = EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref());
         Self { id, algorithm: Algorithm::EdDSA, private }
     }
 
-    pub(in crate::provider) fn rsa(id: &'static str, algorithm: Algorithm) -> Self {
+    pub(crate) fn rsa(id: &'static str, algorithm: Algorithm) -> Self {
         Self { id, algorithm, private: EncodingKey::from_rsa_pem(rsa_key().as_bytes()).unwrap() }
     }
 
     /// The public key, as key sets have it.
-    pub(in crate::provider) fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let mut jwk =
             serde_json::to_value(Jwk::from_encoding_key(&self.private, self.algorithm).unwrap()).unwrap();
         jwk["kid"] = self.id.into();
         jwk
     }
 
-    pub(in crate::provider) fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.id.into()), ..Header::new(self.algorithm) };
         self.sign_with(&header, claims)
     }
 
-    pub(in crate::provider) fn sign_with(&self, header: &Header, claims: &Value) -> String {
+    pub(crate) fn sign_with(&self, header: &Header, claims: &Value) -> String {
         jsonwebtoken::encode(header, claims, &self.private).unwrap()
     }
 }
@@ -83,7 +83,7 @@ fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm) -> EncodingKey {
 }
 
 /// A JWT with any header, and whatever is given as its signature.
-pub(in crate::provider) fn forged(header: &Value, claims: &Value, signature: &[u8]) -> String {
+pub(crate) fn forged(header: &Value, claims: &Value, signature: &[u8]) -> String {
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let [header, claims] = [header, claims].map(|part| encode(part.to_string().as_bytes()));
     format!("{header}.{claims}.{}", encode(signature))

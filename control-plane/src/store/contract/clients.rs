@@ -1,9 +1,14 @@
-//! Registration.
+//! Registration, records of clients that are described elsewhere, and what they may use once.
 
 use portcullis_proto::ids::ClientId;
 
-use super::fixtures::{self, MANY, UNUSED, at, client, granted, register};
-use crate::store::{Registered, Store};
+use super::fixtures::{self, MANY, UNUSED, at, client, granted, parallel, register, token_id};
+use crate::oauth::client::{Client, ClientAuth, ClientSource};
+use crate::store::{Granted, Registered, Store};
+
+fn record(name: &str) -> Client {
+    Client { source: ClientSource::Document, auth: ClientAuth::None, ..client(name) }.record()
+}
 
 pub(crate) async fn a_client_is_kept(store: &dyn Store) {
     register(store, "c").await;
@@ -50,4 +55,70 @@ pub(crate) async fn clients_are_listed_in_order(store: &dyn Store) {
     assert_eq!(list(Some("ab"), 1).await, ["b"]);
     assert_eq!(list(Some("aa"), MANY).await, ["ab", "b", "c"]);
     assert!(list(Some("c"), MANY).await.is_empty());
+}
+
+pub(crate) async fn a_record_replaces_what_was_there(store: &dyn Store) {
+    let stored = async || store.client(&ClientId::new("c"), at(UNUSED)).await.unwrap();
+    store.remember(record("c")).await.unwrap();
+    assert_eq!(stored().await, Some(record("c")));
+    let renamed = Client { name: Some("another".into()), ..record("c") };
+    for time in 1..3 {
+        store.remember(Client { created_at: at(time), ..renamed.clone() }).await.unwrap();
+        assert_eq!(stored().await, Some(renamed.clone()));
+    }
+    // It counts in no quota; a registration in whose place it comes does not count any more either.
+    assert_eq!(store.register(client("a"), 1).await.unwrap(), Registered::Done);
+    assert_eq!(store.register(client("b"), 1).await.unwrap(), Registered::Full);
+    store.remember(record("a")).await.unwrap();
+    assert_eq!(store.register(client("b"), 1).await.unwrap(), Registered::Done);
+    // What has replaced a registration does not go with it.
+    store.sweep(at(UNUSED), MANY).await.unwrap();
+    assert_eq!(store.client(&ClientId::new("a"), at(UNUSED)).await.unwrap(), Some(record("a")));
+    assert_eq!(store.register(client("d"), 1).await.unwrap(), Registered::Done);
+    assert_eq!(store.register(client("e"), 1).await.unwrap(), Registered::Full);
+}
+
+pub(crate) async fn a_client_that_is_there_counts_once_and_stays_if_used(store: &dyn Store) {
+    let unused = |until| Client { unused_until: Some(at(until)), ..record("c") };
+    for until in [UNUSED, UNUSED * 2] {
+        assert_eq!(store.register(unused(until), 1).await.unwrap(), Registered::Done);
+    }
+    assert_eq!(store.register(client("a"), 1).await.unwrap(), Registered::Full);
+    store.sweep(at(UNUSED), MANY).await.unwrap();
+    let stored = async |now| store.client(&ClientId::new("c"), at(now)).await.unwrap();
+    assert_eq!(stored(UNUSED).await, Some(unused(UNUSED * 2)));
+    store.sweep(at(UNUSED * 2), MANY).await.unwrap();
+    assert!(store.clients(None, MANY).await.unwrap().is_empty());
+    store.remember(record("c")).await.unwrap();
+    assert_eq!(store.register(unused(UNUSED), 1).await.unwrap(), Registered::Done);
+    assert_eq!(stored(UNUSED * 2).await, Some(record("c")));
+    assert_eq!(store.register(client("a"), 1).await.unwrap(), Registered::Done);
+}
+
+pub(crate) async fn a_recorded_client_can_be_granted(store: &dyn Store) {
+    store.remember(record("c")).await.unwrap();
+    let grant = fixtures::grant("g", "c", at(UNUSED));
+    let code = fixtures::code(&grant);
+    assert_eq!(store.grant(grant, token_id("g"), code).await.unwrap(), Granted::Done);
+    assert_eq!(store.client(&ClientId::new("c"), at(UNUSED)).await.unwrap(), Some(record("c")));
+}
+
+pub(crate) async fn what_is_good_once_is_used_once(store: &dyn Store) {
+    let use_once = async |name| store.use_once(token_id(name), at(100)).await.unwrap();
+    assert!(use_once("a").await);
+    assert!(!use_once("a").await && !use_once("a").await);
+    assert!(use_once("b").await);
+}
+
+pub(crate) async fn of_parallel_uses_one_is_the_first(store: &dyn Store) {
+    let firsts = parallel(32, async |_| store.use_once(token_id("a"), at(100)).await.unwrap()).await;
+    assert_eq!(firsts.into_iter().filter(|first| *first).count(), 1);
+}
+
+pub(crate) async fn what_was_used_is_forgotten_in_its_time(store: &dyn Store) {
+    assert!(store.use_once(token_id("a"), at(100)).await.unwrap());
+    store.sweep(at(99), MANY).await.unwrap();
+    assert!(!store.use_once(token_id("a"), at(100)).await.unwrap());
+    assert_eq!(store.sweep(at(100), MANY).await.unwrap(), 1);
+    assert!(store.use_once(token_id("a"), at(200)).await.unwrap());
 }

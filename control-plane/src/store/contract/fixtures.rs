@@ -7,7 +7,7 @@ use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerNam
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 
-use crate::oauth::client::{Client, ClientAuth};
+use crate::oauth::client::{Client, ClientAuth, ClientSource};
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::{Enrolment, EnrolmentId};
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
@@ -50,6 +50,7 @@ pub(crate) fn client(name: &str) -> Client {
         id: ClientId::new(name),
         name: Some(format!("Client {name}")),
         uri: None,
+        source: ClientSource::Registered,
         auth: ClientAuth::SecretBasic(token_id("secret")),
         redirect_uris: vec![redirect_uri()],
         created_at: at(0),

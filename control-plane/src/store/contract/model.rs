@@ -1,6 +1,7 @@
 //! Random operations against a store and a plain model of it side by side: every answer must be the same, and
 //! so must everything that can be seen afterwards.
 
+mod elsewhere;
 mod leases;
 mod memory;
 mod people;
@@ -29,6 +30,8 @@ const QUOTA: usize = 3;
 #[derive(Clone, Debug)]
 enum Op {
     Register,
+    Remember { client: usize, used: bool },
+    UseOnce { id: usize },
     Enrol { of: usize, expires: bool },
     Disenrol { of: usize },
     Begin,
@@ -48,6 +51,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
     let op = prop_oneof![
         2 => Just(Op::Register),
+        1 => (one(), any::<bool>()).prop_map(|(client, used)| Op::Remember { client, used }),
+        1 => (0..4_usize).prop_map(|id| Op::UseOnce { id }),
         2 => (one(), any::<bool>()).prop_map(|(of, expires)| Op::Enrol { of, expires }),
         1 => one().prop_map(|of| Op::Disenrol { of }),
         2 => Just(Op::Begin),
@@ -182,6 +187,12 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             made.clients += 1;
             let registered = store.register(client.clone(), QUOTA).await.unwrap();
             assert_eq!(registered, memory.register(client, QUOTA), "{op:?}");
+        }
+        Op::Remember { client, used } => elsewhere::remember(store, memory, made, client, used).await,
+        Op::UseOnce { id } => {
+            let (id, until) = (token_id(&format!("used {id}")), now.after(GRACE));
+            let first = store.use_once(id, until).await.unwrap();
+            assert_eq!(first, memory.use_once(id, until), "{op:?}");
         }
         Op::Enrol { of, expires } => {
             provider_clients::keep(store, memory, made, of, expires, now).await;

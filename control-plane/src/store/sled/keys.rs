@@ -53,6 +53,10 @@ impl Key {
         Self([&Self::provider_clients(client).0, [u8::MAX].as_slice()].concat())
     }
 
+    pub(super) fn used(id: &TokenId) -> Self {
+        Self::new(Table::Used, id.as_bytes())
+    }
+
     pub(super) fn pending(id: &StateId) -> Self {
         Self::new(Table::Pending, &id.0)
     }

@@ -105,8 +105,16 @@ impl Store for SledStore {
         Ok(client.filter(|client| !client.is_forgotten(now)))
     }
 
+    async fn remember(&self, record: Client) -> Result<(), StoreError> {
+        self.committer.submit(move |tx| clients::remember(tx, record)).await
+    }
+
     async fn clients(&self, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, StoreError> {
         clients::list(self.tree()?, after, limit)
+    }
+
+    async fn use_once(&self, id: TokenId, until: Timestamp) -> Result<bool, StoreError> {
+        self.committer.submit(move |tx| clients::use_once(tx, &id, until)).await
     }
 
     async fn vacancy(&self, slot: &Slot, quota: usize, now: Timestamp) -> Result<Vacancy, StoreError> {

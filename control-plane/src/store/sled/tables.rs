@@ -7,6 +7,8 @@ pub(super) enum Table {
     Meta,
     /// Registered clients.
     Client,
+    /// What is good once and has been used.
+    Used,
     /// Clients at providers.
     ProviderClient,
     /// Logins under way.
@@ -69,9 +71,10 @@ pub(super) enum Meta {
 // === impl Table ===
 
 impl Table {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Meta,
         Self::Client,
+        Self::Used,
         Self::ProviderClient,
         Self::Pending,
         Self::Enrolment,
@@ -92,6 +95,7 @@ impl Table {
         match self {
             Self::Meta => b'm',
             Self::Client => b'c',
+            Self::Used => b'j',
             Self::ProviderClient => b'd',
             Self::Pending => b'p',
             Self::Code => b'o',

@@ -1,5 +1,6 @@
 //! The model: maps, and a history that is never forgotten. What is dead, it asks the history.
 
+mod elsewhere;
 mod leases;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(super) struct Memory {
     pub(super) grants: BTreeMap<GrantId, (Grant, Timestamp)>,
     codes: BTreeMap<TokenId, (Code, Timestamp)>,
     pub(super) access: BTreeMap<TokenId, AccessToken>,
+    used: BTreeMap<TokenId, Timestamp>,
     refresh: BTreeMap<TokenId, RefreshToken>,
     latest_access_expiry: Timestamp,
     history: Vec<Entry>,
@@ -54,6 +56,7 @@ impl Memory {
             logins: BTreeMap::new(),
             grants: BTreeMap::new(),
             codes: BTreeMap::new(),
+            used: BTreeMap::new(),
             access: BTreeMap::new(),
             refresh: BTreeMap::new(),
             latest_access_expiry: Timestamp::default(),
@@ -64,7 +67,12 @@ impl Memory {
     }
 
     pub(super) fn register(&mut self, client: Client, quota: usize) -> Registered {
-        if self.clients.values().filter(|client| client.unused_until.is_some()).count() >= quota {
+        let known = self.clients.get(&client.id);
+        if known.is_some_and(|known| known.unused_until.is_none()) {
+            return Registered::Done;
+        }
+        let unused = self.clients.values().filter(|client| client.unused_until.is_some()).count();
+        if known.is_none() && unused >= quota {
             return Registered::Full;
         }
         self.clients.insert(client.id.clone(), client);
@@ -257,6 +265,7 @@ impl Memory {
         self.codes = codes;
         self.access.retain(|_, token| token.expires_at > now);
         self.refresh.retain(|_, token| token.expires_at > now);
+        self.used.retain(|_, until| *until > now);
         let past = self.history[self.base..].iter().take_while(|entry| entry.forget_at <= now).count();
         self.base += past;
     }
