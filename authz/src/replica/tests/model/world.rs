@@ -217,10 +217,13 @@ impl World {
         for (number, record) in self.tokens.iter().enumerate() {
             let verdict = self.instance.ask(record, self.now());
             let is_hit = followed.iter().any(|entry| hits(entry, record));
+            // An entry of a log that never had the token hits it by an accident of numbers, and may be forgotten before.
+            let is_excluded =
+                followed.iter().any(|entry| hits(entry, record) && record.expires_at <= entry.forget_at);
             let after = format!("token {number} after {op:?}");
             match verdict {
                 Verdict::Permitted => {
-                    assert!(!is_hit && self.now() < record.expires_at, "{after}");
+                    assert!(!is_excluded && self.now() < record.expires_at, "{after}");
                     assert!(!is_current || !self.buried.contains(&number), "{after}");
                 }
                 Verdict::Refused("revoked") => assert!(is_hit, "{after}"),
