@@ -16,7 +16,7 @@ use super::browser::Browser;
 use super::extract::AtIssuer;
 use super::grant::{self, Ready};
 use super::login::login;
-use super::page::{problem, problem_going_back};
+use super::page::{problem, problem_going_back, unknown_login};
 use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::clients::{self, ClientError};
@@ -246,13 +246,4 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
     };
     Metrics::count(&app.metrics.logins, outcome);
     response
-}
-
-fn unknown_login() -> Response {
-    problem(
-        StatusCode::FORBIDDEN,
-        "This login is not known here",
-        "It was not begun in this browser, has been finished already, or took too long. Start again from \
-         your application.",
-    )
 }

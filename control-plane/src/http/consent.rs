@@ -12,7 +12,7 @@ use super::authorize::{Refusal, error_url, examine, refusal_url};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::login::{self, BeginError, Started};
-use super::page::{Continue, page, problem, problem_going_back};
+use super::page::{Continue, foreign_form, page, problem, problem_going_back};
 use crate::acting;
 use crate::app::App;
 use crate::issuer::Issuer;
@@ -37,12 +37,7 @@ pub async fn consent(
         .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), request, csrf));
     let Some(browser) = browser else {
         Metrics::count(&app.metrics.authorizations, "forged");
-        return problem(
-            StatusCode::FORBIDDEN,
-            "This form is not from here",
-            "It was not sent from the page that this service has shown in this browser, or cookies are \
-             turned off. Start again from your application.",
-        );
+        return foreign_form();
     };
     // The query is examined again: the form says what was shown, not that it is still right.
     let (client, request) = match examine(&app, &issuer, request).await {

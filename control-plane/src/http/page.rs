@@ -192,3 +192,23 @@ pub async fn stylesheet() -> Response {
     ];
     (headers, STYLESHEET).into_response()
 }
+
+/// A callback or form whose login nobody waits for: in this browser, or any more.
+pub fn unknown_login() -> Response {
+    problem(
+        StatusCode::FORBIDDEN,
+        "This login is not known here",
+        "It was not begun in this browser, has been finished already, or took too long. Start again from \
+         your application.",
+    )
+}
+
+/// A form that is not the one which this browser was shown.
+pub fn foreign_form() -> Response {
+    problem(
+        StatusCode::FORBIDDEN,
+        "This form is not from here",
+        "It was not sent from the page that this service has shown in this browser, or cookies are \
+         turned off. Start again from your application.",
+    )
+}

@@ -12,7 +12,7 @@ use super::authorize::refusal_url;
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::grant::{self, Ready};
-use super::page::{Continue, TokenForm, page, problem, problem_going_back};
+use super::page::{Continue, TokenForm, foreign_form, page, problem, problem_going_back, unknown_login};
 use crate::app::App;
 use crate::clients;
 use crate::config;
@@ -71,12 +71,7 @@ pub async fn user_token(
     });
     let Some(browser) = browser else {
         Metrics::count(&app.metrics.user_tokens, "forged");
-        return problem(
-            StatusCode::FORBIDDEN,
-            "This form is not from here",
-            "It was not sent from the page that this service has shown in this browser, or cookies are \
-             turned off. Start again from your application.",
-        );
+        return foreign_form();
     };
     let done = if form.get("decision") == Some("approve") {
         take(&app, &issuer, &browser, id, form.get("token").unwrap_or_default()).await
@@ -103,12 +98,12 @@ async fn take(
     let (key, browser_id) = (EnrolmentId::of(id), BrowserId::of(browser.as_str()));
     let open = app.store.attempt(&key, &browser_id, app.now()).await?;
     let Some(enrolment) = open.filter(|enrolment| issuer.has(&enrolment.request.server)) else {
-        return Ok(over());
+        return Ok(unknown_login());
     };
     let request = &enrolment.request;
     let wanted = wanted_by(app, &request.server);
     let Some((_, settings)) = wanted.filter(|(server, _)| server.provider == enrolment.grant.provider) else {
-        return Ok(over()); // not asked for any more, or of other users
+        return Ok(unknown_login()); // not asked for any more, or of other users
     };
     let token = match try_token(app, settings, text).await {
         Ok(token) => token,
@@ -136,7 +131,7 @@ async fn take(
             grant::log(&ready.grant);
             Ok(go_back("Going back", &grant::success_url(issuer, request, &ready.text), request))
         }
-        Enrolled::Gone => Ok(over()),
+        Enrolled::Gone => Ok(unknown_login()),
     }
 }
 
@@ -169,7 +164,7 @@ async fn cancel(app: &App, issuer: &Issuer, browser: &Browser, id: &str) -> Resu
     let (key, browser) = (EnrolmentId::of(id), BrowserId::of(browser.as_str()));
     let taken = app.store.take_enrolment(&key, &browser, app.now()).await?;
     let Some(enrolment) = taken.filter(|enrolment| issuer.has(&enrolment.request.server)) else {
-        return Ok(over());
+        return Ok(unknown_login());
     };
     let request = &enrolment.request;
     Metrics::count(&app.metrics.user_tokens, "cancelled");
@@ -186,7 +181,7 @@ async fn ask(
     why: Option<&Untaken>,
 ) -> Response {
     let request = &enrolment.request;
-    let Some((server, settings)) = wanted_by(app, &request.server) else { return over() };
+    let Some((server, settings)) = wanted_by(app, &request.server) else { return unknown_login() };
     if why.is_none() {
         Metrics::count(&app.metrics.user_tokens, "asked");
         tracing::info!(client = %request.client, server = %request.server, "a token of the user's own is asked for");
@@ -250,14 +245,5 @@ async fn enough(app: &App, issuer: &Issuer, request: &AuthorizationRequest) -> R
         "Nothing has been granted, and this login is over. Make a new token, and start again from your application.",
         &refusal_url(issuer, request, &error),
         clients::name(app, &request.client).await.as_deref(),
-    )
-}
-
-fn over() -> Response {
-    problem(
-        StatusCode::FORBIDDEN,
-        "This login is not known here",
-        "It was not begun in this browser, has been finished already, or took too long. Start again from \
-         your application.",
     )
 }
