@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use portcullis_proto::ids::TokenId;
 use portcullis_proto::time::{Clock, Timestamp};
 use portcullis_proto::token::{Access, Presented};
@@ -14,6 +12,7 @@ use tracing::{debug, error};
 use crate::catalog::Server;
 use crate::credential::{Credential, Lifetime, lifetime};
 use crate::decide::{Denial, Outage, Permit, Way};
+use crate::ext_authz::{Authorization, CheckRequest, CheckResponse};
 use crate::metrics::Metrics;
 use crate::passthrough::pass_through;
 use crate::replica::resolve::Resolver;
@@ -153,7 +152,7 @@ impl Checker {
             Outage::CredentialUnusable
         })?;
         let audit = Audit { server: server.name.as_str(), token: Some(record.token), record: Some(record) };
-        Ok(respond::allowed(permit, server, credential, &audit))
+        Ok(respond::allowed(permit, server, &credential, &audit))
     }
 }
 

@@ -1,7 +1,9 @@
 //! `authz.yaml`, read and checked.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -12,6 +14,8 @@ use thiserror::Error;
 
 /// Heartbeats come each second: with less than this, one that is a little late would stop the service.
 const MIN_STALENESS: Duration = Duration::from_secs(2);
+/// More than any machine has use for.
+const MAX_THREADS: usize = 256;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Config {
     /// `max_records`: how many token records the store keeps; 1,000,000 by default. Beyond that, tokens are
     /// asked about at each use.
     pub max_records: usize,
+    /// `threads`: how many threads answer Envoy; one for every two cores by default.
+    pub threads: NonZeroUsize,
 }
 
 /// The file cannot be used.
@@ -78,6 +84,7 @@ struct Raw {
     instance: Option<String>,
     #[serde(default = "default_max_records")]
     max_records: usize,
+    threads: Option<usize>,
 }
 
 /// Reads the file at `path`. Every wrong value is named at once.
@@ -100,16 +107,20 @@ fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     if raw.max_records == 0 {
         problems.push("max_records: must not be 0".to_owned());
     }
-    match (control_plane, max_staleness, instance) {
-        (Some(control_plane), Some(max_staleness), Some(instance)) if problems.is_empty() => Ok(Config {
-            listen: raw.listen,
-            ops: raw.ops,
-            control_plane,
-            store: raw.store,
-            max_staleness,
-            instance,
-            max_records: raw.max_records,
-        }),
+    let threads = checked(&mut problems, "threads", threads(raw.threads));
+    match (control_plane, max_staleness, instance, threads) {
+        (Some(control_plane), Some(max_staleness), Some(instance), Some(threads)) if problems.is_empty() => {
+            Ok(Config {
+                listen: raw.listen,
+                ops: raw.ops,
+                control_plane,
+                store: raw.store,
+                max_staleness,
+                instance,
+                max_records: raw.max_records,
+                threads,
+            })
+        }
         _ => Err(ConfigError::Invalid { path: path.to_owned(), problems }),
     }
 }
@@ -144,6 +155,15 @@ fn instance(name: Option<String>, port: u16) -> Result<InstanceName, String> {
         return Err(format!("{name:?} is not a name of 1 to 255 printable characters without spaces"));
     }
     Ok(InstanceName::new(name))
+}
+
+fn threads(number: Option<usize>) -> Result<NonZeroUsize, String> {
+    let number = match number {
+        Some(number) => number,
+        None => available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+    };
+    let number = NonZeroUsize::new(number).filter(|number| number.get() <= MAX_THREADS);
+    number.ok_or_else(|| format!("is not a number from 1 to {MAX_THREADS}"))
 }
 
 fn default_instance(port: u16) -> Result<String, String> {

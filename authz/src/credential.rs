@@ -79,8 +79,8 @@ impl Credential {
     }
 
     /// The header fields, for the one answer that carries them.
-    pub fn into_headers(self) -> impl Iterator<Item = (String, String)> {
-        self.0.into_iter()
+    pub fn headers(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use portcullis_proto::time::Clock;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +13,7 @@ use tonic_health::server::HealthReporter;
 use tracing::info;
 
 use crate::check::Checker;
+use crate::ext_authz::AuthorizationServer;
 use crate::replica::Replica;
 
 /// How long a change may go unnoticed.

@@ -14,6 +14,7 @@ pub mod check;
 pub mod config;
 pub mod credential;
 pub mod decide;
+pub mod ext_authz;
 pub mod health;
 pub mod metrics;
 pub mod ops;
@@ -21,6 +22,7 @@ pub mod passthrough;
 pub mod replica;
 pub mod request;
 pub mod respond;
+pub mod serve;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
@@ -30,34 +32,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use http::Uri;
 use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::v1::replica_client::ReplicaClient;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Endpoint, Server};
+use tonic::service::Routes;
+use tonic::transport::Endpoint;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
-use tracing::{info, warn};
+use tracing::info;
 
 use check::Checker;
 use config::Config;
+use ext_authz::AuthorizationServer;
 use metrics::Metrics;
 use ops::Ops;
 use replica::Replica;
 use replica::resolve::Resolver;
 use replica::store::{OpenError, Store, StoreError};
 use replica::sync::Sync;
-
-/// How long requests under way may take once the service is told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
-/// Requests at a time on one of Envoy's connections.
-const MAX_STREAMS: u32 = 1024;
+use serve::{ServeError, serve};
 
 /// Where requests come in.
 #[derive(Debug)]
@@ -79,7 +76,7 @@ pub enum RunError {
     Store(#[from] StoreError),
     /// Envoy cannot be served.
     #[error("gRPC: {0}")]
-    Grpc(#[from] tonic::transport::Error),
+    Grpc(#[from] ServeError),
     /// Operators cannot be served.
     #[error("ops: {0}")]
     Ops(#[source] io::Error),
@@ -101,8 +98,11 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let health = HealthReporter::new();
     health::report(&health, false).await;
 
+    let routes = Routes::new(HealthServer::new(HealthService::from_health_reporter(health.clone())))
+        .add_service(AuthorizationServer::new(checker));
+
     let ended = tokio::select! {
-        ended = serve_grpc(listeners.grpc, checker, &health, &shutdown) => ended,
+        ended = serve(listeners.grpc, routes, config.threads, &shutdown) => ended.map_err(RunError::from),
         error = serve_ops(listeners.ops, ops::router(ops)) => Err(error),
         error = sync.run() => Err(error.into()),
         error = replica::sweep::run(replica.clone(), clock.clone()) => Err(error.into()),
@@ -122,35 +122,6 @@ pub fn endpoint(control_plane: Uri) -> Endpoint {
         .http2_keep_alive_interval(Duration::from_secs(2))
         .keep_alive_timeout(Duration::from_secs(3))
         .keep_alive_while_idle(true)
-}
-
-/// Answers Envoy until `shutdown`, and then the requests that are under way.
-async fn serve_grpc(
-    listener: TcpListener,
-    checker: Checker,
-    health: &HealthReporter,
-    shutdown: &CancellationToken,
-) -> Result<(), RunError> {
-    let server = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
-        .add_service(AuthorizationServer::new(checker))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.clone().cancelled_owned(),
-        );
-    let drained = async {
-        shutdown.cancelled().await;
-        sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = server => Ok(ended?),
-        () = drained => {
-            warn!("requests were still under way after {DRAIN:?}");
-            Ok(())
-        }
-    }
 }
 
 /// Answers operators for as long as the process lives.

@@ -21,7 +21,8 @@ struct Arguments {
     config: PathBuf,
 }
 
-#[tokio::main]
+// Checks have threads of their own: what is left, one thread does.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Whoever has written the configuration reads this: not as JSON.

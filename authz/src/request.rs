@@ -4,12 +4,10 @@
 
 use std::str;
 
-use envoy_types::pb::envoy::config::core::v3::HeaderValue;
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 use portcullis_proto::token::{Access, Presented};
 
 use crate::decide::Refusal;
+use crate::ext_authz::{AttributeContext, CheckRequest, HeaderValue, HttpRequest};
 use crate::passthrough::Foreign;
 
 /// The part of a request that is decided upon. All of it is the client's word, but for the server.
@@ -35,10 +33,9 @@ impl<'a> Incoming<'a> {
     /// Reads Envoy's message.
     pub fn read(request: &'a CheckRequest) -> Self {
         let attributes = request.attributes.as_ref();
-        let server = attributes.and_then(|attributes| attributes.context_extensions.get("server"));
         let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
         Self {
-            server: server.map_or("", String::as_str),
+            server: attributes.and_then(server).unwrap_or_default(),
             authorization: http.map_or(Authorization::None, Authorization::read),
         }
     }
@@ -73,10 +70,10 @@ impl<'a> Incoming<'a> {
 impl<'a> Authorization<'a> {
     /// From either form in which Envoy sends headers: the map, or with `encode_raw_headers` the list.
     fn read(http: &'a HttpRequest) -> Self {
-        let joined = http.headers.get("authorization").map(String::as_bytes);
+        let joined = http.headers.iter().filter(|header| ours(&header.key)).map(|header| &*header.value);
         let list = http.header_map.iter().flat_map(|map| &map.headers);
-        let raw = list.filter(|header| header.key.eq_ignore_ascii_case("authorization")).map(bytes);
-        let mut values = joined.into_iter().chain(raw);
+        let raw = list.filter(|header| ours(&header.key)).map(bytes);
+        let mut values = joined.chain(raw);
         match (values.next(), values.next()) {
             (None, _) => Self::None,
             (Some(value), None) => str::from_utf8(value).map_or(Self::Unusable, Self::One),
@@ -85,8 +82,18 @@ impl<'a> Authorization<'a> {
     }
 }
 
+/// What the route says the MCP server is. Of entries under one name, the last counts in a protobuf map.
+fn server(attributes: &AttributeContext) -> Option<&str> {
+    let entry = attributes.context_extensions.iter().rfind(|entry| &*entry.key == b"server")?;
+    str::from_utf8(&entry.value).ok()
+}
+
+fn ours(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"authorization")
+}
+
 fn bytes(header: &HeaderValue) -> &[u8] {
-    if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value }
+    if header.raw_value.is_empty() { &header.value } else { &header.raw_value }
 }
 
 #[cfg(test)]

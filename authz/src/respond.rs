@@ -1,20 +1,8 @@
-//! Envoy's `CheckResponse`.
-//!
-//! To Envoy, an empty `CheckResponse` means "allow": its absent status counts as code 0. So responses are
-//! built here only, from a [`Permit`], a [`PassThrough`] or a denial, and always say their status.
+//! What Envoy is told: built from a [`Permit`], a [`PassThrough`] or a denial, and from nothing else.
 
 mod challenge;
 mod identity;
 
-use std::collections::HashMap;
-
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
-use envoy_types::pb::google::rpc::Status;
 use portcullis_proto::ids::TokenId;
 use portcullis_proto::record::TokenRecord;
 use serde_json::json;
@@ -23,6 +11,7 @@ use tonic::Code;
 use crate::catalog::Server;
 use crate::credential::Credential;
 use crate::decide::{Outage, Permit, Refusal, Way};
+use crate::ext_authz::{CheckResponse, Pairs};
 use crate::passthrough::PassThrough;
 
 /// How soon a client should try again when nothing can be decided, in seconds (RFC 9110 section 10.2.3).
@@ -44,33 +33,33 @@ pub struct Audit<'a> {
 pub fn allowed(
     permit: &Permit<'_>,
     server: &Server,
-    credential: Credential,
+    credential: &Credential,
     audit: &Audit<'_>,
 ) -> CheckResponse {
     let ours = server.credential_headers.iter().map(String::as_str).chain(["authorization"]);
     // Never both set and removed: Envoy would remove it.
-    let remove = ours.filter(|name| !credential.names(name)).map(str::to_owned).collect();
-    let mut headers: Vec<_> = credential.into_headers().map(|(name, value)| header(&name, value)).collect();
-    headers.extend(identity::headers(permit.record()).map(|(name, value)| header(name, value)));
-    through(Way::Allowed, headers, remove, audit)
+    let remove = ours.filter(|name| !credential.names(name));
+    let identity = identity::headers(permit.record());
+    let identity = identity.iter().map(|(name, value)| (*name, &**value));
+    through(Way::Allowed, credential.headers().chain(identity), remove, audit)
 }
 
 /// Lets a request through as it came, but for the headers that only we may set.
 pub fn passed_through(right: &PassThrough, server: &Server) -> CheckResponse {
-    let ours = server.credential_headers.iter().filter(|name| *name != "authorization");
-    let headers = identity::NAMES.map(|name| header(name, String::new())).to_vec();
+    let ours = server.credential_headers.iter().map(String::as_str).filter(|name| *name != "authorization");
+    let headers = identity::NAMES.into_iter().map(|name| (name, ""));
     let audit = Audit { server: server.name.as_str(), token: Some(right.token()), record: None };
-    through(Way::PassedThrough, headers, ours.cloned().collect(), &audit)
+    through(Way::PassedThrough, headers, ours, &audit)
 }
 
-fn through(
+fn through<'a, 'b>(
     way: Way,
-    headers: Vec<HeaderValueOption>,
-    remove: Vec<String>,
+    set: impl Pairs<'a>,
+    remove: impl DoubleEndedIterator<Item = &'b str>,
     audit: &Audit<'_>,
 ) -> CheckResponse {
-    let ok = OkHttpResponse { headers, headers_to_remove: remove, ..OkHttpResponse::default() };
-    response(Code::Ok, HttpResponse::OkResponse(ok), metadata("allow", way.reason(), audit))
+    let token = audit.token();
+    CheckResponse::ok(set, remove, metadata("allow", way.reason(), audit, &token).into_iter())
 }
 
 /// Refuses a token: 401, or 403 where another token would do.
@@ -86,68 +75,56 @@ pub fn refused(refusal: Refusal, server: &Server, audit: &Audit<'_>) -> CheckRes
     };
     let (error, description) = challenge::error(refusal);
     let body = json!({ "error": error, "error_description": description });
-    let challenge = header("www-authenticate", challenge::www_authenticate(refusal, server));
-    denied(code, status, challenge, &body, metadata("deny", refusal.reason(), audit))
+    let challenge = challenge::www_authenticate(refusal, server);
+    denied(code, status, ("www-authenticate", &challenge), &body, refusal.reason(), audit)
 }
 
 /// Answers that nothing can be decided: 503. Never a 401, which would log the user out.
 pub fn undecided(outage: Outage, audit: &Audit<'_>) -> CheckResponse {
     let body = json!({ "error": "temporarily_unavailable" });
-    let retry = header("retry-after", RETRY_AFTER.to_owned());
-    denied(Code::Unavailable, 503, retry, &body, metadata("deny", outage.reason(), audit))
+    denied(Code::Unavailable, 503, ("retry-after", RETRY_AFTER), &body, outage.reason(), audit)
 }
 
 fn denied(
     code: Code,
-    status: i32,
-    special: HeaderValueOption,
+    status: u16,
+    special: (&str, &str),
     body: &serde_json::Value,
-    metadata: Struct,
+    reason: &str,
+    audit: &Audit<'_>,
 ) -> CheckResponse {
-    let headers = vec![
-        special,
-        header("content-type", "application/json".to_owned()),
-        header("cache-control", "no-store".to_owned()),
-    ];
-    let denied =
-        DeniedHttpResponse { status: Some(HttpStatus { code: status }), headers, body: body.to_string() };
-    response(code, HttpResponse::DeniedResponse(denied), metadata)
-}
-
-fn response(code: Code, http: HttpResponse, metadata: Struct) -> CheckResponse {
-    CheckResponse {
-        status: Some(Status { code: code as i32, ..Status::default() }),
-        dynamic_metadata: Some(metadata),
-        http_response: Some(http),
-    }
-}
-
-fn header(name: &str, value: String) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue { key: name.to_owned(), value, ..HeaderValue::default() }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd as i32,
-        keep_empty_value: true,
-        ..HeaderValueOption::default()
-    }
+    let headers = [special, ("content-type", "application/json"), ("cache-control", "no-store")];
+    let token = audit.token();
+    let metadata = metadata("deny", reason, audit, &token);
+    CheckResponse::denied(code, status, headers.into_iter(), &body.to_string(), metadata.into_iter())
 }
 
 /// For the access log, and for the gate behind this filter, which asks for `decision: allow`.
-fn metadata(decision: &str, reason: &str, audit: &Audit<'_>) -> Struct {
-    let record = audit.record;
-    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
-    let of = |part: fn(&TokenRecord) -> &str| text(record.map_or("", part));
-    let fields = [
-        ("decision", text(decision)),
-        ("reason", text(reason)),
-        ("server", text(audit.server)),
-        ("token_id", text(&audit.token.map(|id| id.short()).unwrap_or_default())),
+fn metadata<'a>(
+    decision: &'a str,
+    reason: &'a str,
+    audit: &Audit<'a>,
+    token: &'a str,
+) -> [(&'static str, &'a str); 8] {
+    let of = |part: fn(&TokenRecord) -> &str| audit.record.map_or("", part);
+    [
+        ("decision", decision),
+        ("reason", reason),
+        ("server", audit.server),
+        ("token_id", token),
         ("subject", of(|record| record.subject.as_str())),
         ("client_id", of(|record| record.client.as_str())),
         ("grant_id", of(|record| record.grant.as_str())),
         ("provider", of(|record| record.provider.as_str())),
-    ];
-    let fields: HashMap<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Struct { fields }
+    ]
+}
+
+// === impl Audit ===
+
+impl Audit<'_> {
+    fn token(&self) -> String {
+        self.token.map(|id| id.short()).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

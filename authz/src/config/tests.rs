@@ -21,7 +21,7 @@ fn all_but_two_keys_have_defaults() {
 #[test]
 fn every_key_is_read() {
     let text = "listen: 0.0.0.0:1\nops: '[::1]:2'\ncontrol_plane: http://control:3\nstore: /s\n\
-                max_staleness: 2min\ninstance: edge-1\nmax_records: 5\n";
+                max_staleness: 2min\ninstance: edge-1\nmax_records: 5\nthreads: 3\n";
     assert_eq!(
         read(text).unwrap(),
         Config {
@@ -32,6 +32,7 @@ fn every_key_is_read() {
             max_staleness: Duration::from_mins(2),
             instance: InstanceName::new("edge-1"),
             max_records: 5,
+            threads: NonZeroUsize::new(3).unwrap(),
         }
     );
 }
@@ -44,6 +45,7 @@ fn an_error_names_the_key() {
         ("stoer", format!("{MINIMAL}stoer: x")),
         ("listen", format!("{MINIMAL}listen: nonsense")),
         ("max_records", format!("{MINIMAL}max_records: many")),
+        ("threads", format!("{MINIMAL}threads: -1")),
     ] {
         let error = read(&text).unwrap_err();
         assert!(error.starts_with("authz.yaml: ") && error.contains(key), "{key}: {error}");
@@ -52,9 +54,10 @@ fn an_error_names_the_key() {
 
 #[test]
 fn every_wrong_value_is_named_at_once() {
-    let text = "control_plane: https://c\nstore: ''\nmax_staleness: 1s\ninstance: a b\nmax_records: 0\n";
+    let text =
+        "control_plane: https://c\nstore: ''\nmax_staleness: 1s\ninstance: a b\nmax_records: 0\nthreads: 0\n";
     let error = read(text).unwrap_err();
-    for key in ["control_plane: ", "store: ", "max_staleness: ", "instance: ", "max_records: "] {
+    for key in ["control_plane: ", "store: ", "max_staleness: ", "instance: ", "max_records: ", "threads: "] {
         assert!(error.contains(key), "{key} is not in {error}");
     }
 }

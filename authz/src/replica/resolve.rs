@@ -14,6 +14,7 @@ use portcullis_proto::record::TokenRecord;
 use portcullis_proto::v1::replica_client::ReplicaClient;
 use portcullis_proto::v1::resolve_response::Outcome;
 use portcullis_proto::v1::{ResolveRequest, ResolveResponse, Unavailable, Unknown};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
@@ -43,6 +44,8 @@ const MAX_RENEWALS: u64 = 100_000;
 /// Asks the control plane, and has the replica learn the answers.
 #[derive(Debug)]
 pub struct Resolver {
+    /// Where flights are: not on the threads that answer Envoy.
+    runtime: Handle,
     client: ReplicaClient<Channel>,
     replica: Arc<Replica>,
     metrics: Arc<Metrics>,
@@ -75,9 +78,10 @@ struct Landing {
 // === impl Resolver ===
 
 impl Resolver {
-    /// A resolver that has asked nothing yet.
+    /// A resolver that has asked nothing yet, and will ask from the current runtime.
     pub fn new(client: ReplicaClient<Channel>, replica: Arc<Replica>, metrics: Arc<Metrics>) -> Self {
         Self {
+            runtime: Handle::current(),
             client,
             replica,
             metrics,
@@ -165,7 +169,7 @@ impl Resolver {
         let (land, flight) = watch::channel(None);
         flights.insert(question, flight.clone());
         let landing = Landing { resolver: self.clone(), question };
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let answer = landing.resolver.ask(question).await;
             drop(landing); // the replica has learned the answer: who comes now finds it there
             land.send_replace(Some(answer));

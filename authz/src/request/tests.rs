@@ -1,12 +1,19 @@
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::core::v3::HeaderMap;
-use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::Request;
+use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use portcullis_proto::random::SystemRandom;
-use portcullis_proto::token::{Refresh, Token};
+use portcullis_proto::token::{Access, Refresh, Token};
+use prost::Message;
 
-use super::*;
+use super::Incoming;
+use crate::decide::Refusal;
+
+/// Envoy's message, as it arrives.
+fn arrived(request: &CheckRequest) -> crate::ext_authz::CheckRequest {
+    prost::Message::decode(request.encode_to_vec().as_slice()).unwrap()
+}
 
 fn request(http: HttpRequest) -> CheckRequest {
     CheckRequest {
@@ -34,7 +41,7 @@ fn with_raw_headers(values: &[&[u8]]) -> CheckRequest {
 }
 
 fn refusal(request: &CheckRequest) -> Refusal {
-    Incoming::read(request).token().unwrap_err()
+    Incoming::read(&arrived(request)).token().unwrap_err()
 }
 
 fn token() -> Token<Access> {
@@ -46,6 +53,7 @@ fn one_bearer_token_is_read() {
     let token = token();
     let header = format!("Bearer {}", token.expose());
     for request in [with_header(header.clone()), with_raw_headers(&[header.as_bytes()])] {
+        let request = arrived(&request);
         let incoming = Incoming::read(&request);
         assert_eq!(incoming.server, "demo");
         assert_eq!(incoming.token().unwrap().id(), token.id());
@@ -132,12 +140,12 @@ fn t24_a_mistyped_token_and_one_of_another_kind_are_refused() {
 fn the_server_comes_from_the_route_and_nowhere_else() {
     let mut request = request(HttpRequest { path: "/demo/mcp".to_owned(), ..Default::default() });
     request.attributes.as_mut().unwrap().context_extensions.clear();
-    assert_eq!(Incoming::read(&request).server, "");
+    assert_eq!(Incoming::read(&arrived(&request)).server, "");
 }
 
 #[test]
 fn t24_a_token_of_another_kind_is_read_from_one_plain_bearer_header_only() {
-    let foreign = |request: &CheckRequest| Incoming::read(request).foreign().is_some();
+    let foreign = |request: &CheckRequest| Incoming::read(&arrived(request)).foreign().is_some();
     assert!(foreign(&with_header("Bearer ghp_token")));
     assert!(foreign(&with_raw_headers(&[b"Bearer ghp_token"])));
     for header in
@@ -150,4 +158,12 @@ fn t24_a_token_of_another_kind_is_read_from_one_plain_bearer_header_only() {
     assert!(!foreign(&with_raw_headers(&[b"Bearer ghp_\xff"])));
     assert!(!foreign(&with_header(format!("Bearer {}", token().expose()))));
     assert!(!foreign(&CheckRequest::default()));
+}
+
+#[test]
+fn t18_no_debug_output_of_a_request_shows_its_headers() {
+    for request in [with_header("Bearer s3cr3t"), with_raw_headers(&[b"Bearer s3cr3t"])] {
+        let debug = format!("{:?}", arrived(&request));
+        assert!(debug.contains("authorization") && !debug.contains("s3cr3t"), "{debug}");
+    }
 }

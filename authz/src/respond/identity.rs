@@ -1,5 +1,6 @@
 //! The identity headers, by which the MCP server knows who calls.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use portcullis_proto::record::TokenRecord;
@@ -17,32 +18,44 @@ pub(super) const NAMES: [&str; 7] = [
 
 /// All of them, each with a value, which is empty where nothing is known: one that is left out could be the
 /// client's own.
-pub(super) fn headers(record: &TokenRecord) -> impl Iterator<Item = (&'static str, String)> {
-    let scopes: Vec<_> = record.scopes.iter().map(|scope| encoded(scope)).collect();
+pub(super) fn headers(record: &TokenRecord) -> [(&'static str, Cow<'_, str>); 7] {
     let values = [
         encoded(record.subject.as_str()),
         encoded(record.email.as_deref().unwrap_or_default()),
         encoded(record.client.as_str()),
         encoded(record.server.as_str()),
         encoded(record.provider.as_str()),
-        scopes.join(" "),
+        scopes(&record.scopes),
         encoded(record.grant.as_str()),
     ];
-    NAMES.into_iter().zip(values)
+    let mut values = values.into_iter();
+    NAMES.map(|name| (name, values.next().unwrap_or_default()))
+}
+
+/// Separated by spaces, as in RFC 6749 section 3.3.
+fn scopes(scopes: &[String]) -> Cow<'_, str> {
+    match scopes {
+        [scope] => encoded(scope),
+        scopes => scopes.iter().map(|scope| encoded(scope)).collect::<Vec<_>>().join(" ").into(),
+    }
 }
 
 /// A text as a header's value: every byte outside visible ASCII, and `%`, as `%XX`. No two texts give the
 /// same value, none ends the header, and what is plain stays as it is.
-fn encoded(text: &str) -> String {
-    let mut value = String::with_capacity(text.len());
+fn encoded(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    if text.bytes().all(plain) {
+        return text.into();
+    }
+    let mut value = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
+        if plain(byte) {
             value.push(char::from(byte));
         } else {
             let _ = write!(value, "%{byte:02X}"); // writing to a String cannot fail
         }
     }
-    value
+    value.into()
 }
 
 #[cfg(test)]

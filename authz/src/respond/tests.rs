@@ -1,9 +1,22 @@
-use portcullis_proto::ids::Subject;
-use portcullis_proto::random::SystemRandom;
-use portcullis_proto::token::{Access, Token};
+use std::collections::HashMap;
 
-use super::*;
-use crate::decide::{Denial, decide};
+use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, OkHttpResponse};
+use envoy_types::pb::google::protobuf::{Value, value::Kind};
+use portcullis_proto::ids::{Subject, TokenId};
+use portcullis_proto::random::SystemRandom;
+use portcullis_proto::record::TokenRecord;
+use portcullis_proto::token::{Access, Token};
+use prost::Message;
+use serde_json::json;
+
+use super::{Audit, allowed, identity, passed_through, refused, undecided};
+use crate::catalog::Server;
+use crate::credential::Credential;
+use crate::decide::{Denial, Outage, Refusal, decide};
+use crate::ext_authz;
 use crate::passthrough::{Foreign, pass_through};
 use crate::replica::tombstones::Tombstones;
 use crate::testing::{record, seal, server};
@@ -29,6 +42,11 @@ const OUTAGES: [Outage; 8] = [
     Outage::CredentialUnusable,
 ];
 
+/// As Envoy does.
+fn read(response: &ext_authz::CheckResponse) -> CheckResponse {
+    CheckResponse::decode(response.as_bytes()).unwrap()
+}
+
 fn allow(record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
     allow_with(&Token::generate(&SystemRandom), record, headers)
 }
@@ -48,16 +66,16 @@ fn allow_at(
     let permit = decide(server, &record, &tombstones, record.issued_at).unwrap();
     let credential = Credential::open(&permit, token.as_presented()).unwrap();
     let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
-    allowed(&permit, server, credential, &audit)
+    read(&allowed(&permit, server, &credential, &audit))
 }
 
 fn deny(denial: Denial) -> CheckResponse {
     let record = record();
     let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
-    match denial {
+    read(&match denial {
         Denial::Refused(refusal) => refused(refusal, &server(), &audit),
         Denial::Undecided(outage) => undecided(outage, &audit),
-    }
+    })
 }
 
 fn status(response: &CheckResponse) -> i32 {
@@ -232,7 +250,7 @@ fn t25_a_header_that_carries_a_credential_here_is_never_the_clients_own() {
 fn what_is_passed_through_keeps_its_token_and_has_no_identity_and_no_credential_of_ours() {
     let server = with_credential_headers();
     let right = pass_through(&server, Foreign::parse("ghp_s3cr3t").unwrap()).unwrap();
-    let response = passed_through(&right, &server);
+    let response = read(&passed_through(&right, &server));
     assert_eq!(status(&response), 0);
     assert!(!format!("{response:?}").contains("s3cr3t"));
     let facts = facts(&response);

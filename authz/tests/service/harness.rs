@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use portcullis_proto::random::SystemRandom;
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::token::{Access, Token};
 use portcullis_proto::v1::replica_client::ReplicaClient;
+use prost::Message;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -101,6 +103,13 @@ impl Local {
     }
 }
 
+/// Asks as Envoy does, and understands the answer as Envoy does.
+pub(crate) async fn check(checker: &Checker, request: &CheckRequest) -> Verdict {
+    let request = Message::decode(request.encode_to_vec().as_slice()).unwrap();
+    let response = checker.check(&request).await;
+    Verdict::from(CheckResponse::decode(response.as_bytes()).unwrap())
+}
+
 impl Drop for Local {
     fn drop(&mut self) {
         self.sync.abort();
@@ -137,6 +146,7 @@ pub(crate) fn config(control: &ControlPlane, store: &Path, max_staleness: Durati
         max_staleness,
         instance: InstanceName::new("edge-1"),
         max_records: 1000,
+        threads: NonZeroUsize::MIN,
     }
 }
 

@@ -1,0 +1,48 @@
+//! How the two messages come out of gRPC's frames, and go into them.
+
+use bytes::BufMut;
+use prost::Message;
+use tonic::Status;
+use tonic::codec::{DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use super::{CheckRequest, CheckResponse};
+
+/// The codec of `Check`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Codec;
+
+// === impl Codec ===
+
+impl tonic::codec::Codec for Codec {
+    type Encode = CheckResponse;
+    type Decode = CheckRequest;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        *self
+    }
+}
+
+impl Encoder for Codec {
+    type Item = CheckResponse;
+    type Error = Status;
+
+    fn encode(&mut self, response: CheckResponse, frame: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        frame.put_slice(response.as_bytes());
+        Ok(())
+    }
+}
+
+impl Decoder for Codec {
+    type Item = CheckRequest;
+    type Error = Status;
+
+    fn decode(&mut self, frame: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
+        CheckRequest::decode(frame).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
+    }
+}
