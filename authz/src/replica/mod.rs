@@ -15,9 +15,10 @@ pub mod sync;
 pub mod tombstones;
 mod view;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use moka::sync::Cache;
 use portcullis_proto::ids::{Sequence, TokenId};
 use portcullis_proto::random::Random;
@@ -44,7 +45,9 @@ const HOT_RECORDS: u64 = 16_384;
 /// Everything this instance knows.
 #[derive(Debug)]
 pub struct Replica {
-    view: RwLock<View>,
+    view: ArcSwap<View>,
+    /// Held while a change is made, by whoever makes it. Requests that have what they need never do.
+    changing: Mutex<()>,
     hot: Cache<TokenId, Arc<Known>>,
     store: Store,
     max_staleness: Duration,
@@ -80,8 +83,8 @@ pub struct Figures {
 impl Replica {
     /// The replica as it was left on disk. It is not current before it has caught up.
     pub fn new(store: Store, loaded: &Loaded, max_staleness: Duration, random: &dyn Random) -> Self {
-        let view = View::new(loaded, random);
-        Self { view: RwLock::new(view), hot: Cache::new(HOT_RECORDS), store, max_staleness }
+        let view = ArcSwap::from_pointee(View::new(loaded, random));
+        Self { view, changing: Mutex::default(), hot: Cache::new(HOT_RECORDS), store, max_staleness }
     }
 
     /// The server of this name, where the replica is current enough to decide for it.
@@ -155,9 +158,9 @@ impl Replica {
     fn learn(&self, generation: Generation, record: TokenRecord) -> Arc<Known> {
         let known = Arc::new(Known { record: record.clone(), generation });
         self.hot.insert(record.token, known.clone());
-        // Held until the record is in the queue: a sweep that begins meanwhile comes behind it.
-        let view = self.view();
-        if view.may_keep(&record) {
+        // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it.
+        let _unchanged = self.changing();
+        if self.view().may_keep(&record) {
             self.store.put(generation, record);
         }
         known
@@ -184,35 +187,35 @@ impl Replica {
     }
 
     fn set_catalog(&self, catalog: Catalog) {
-        self.view_mut().catalog = Some(catalog);
+        self.change(|view| view.catalog = Some(catalog));
     }
 
     /// Forgets records and tombstones; the log continues behind `from`.
     async fn start_over(&self, from: Position, random: &dyn Random) -> Result<(), StoreError> {
         let place = self.store.place().await?;
         let generation = Generation::generate(random);
-        let mut view = self.view_mut();
-        view.start_over(generation, from);
-        place.append(generation, &[], from);
+        self.change(|view| {
+            view.start_over(generation, from);
+            place.append(generation, &[], from);
+        });
         Ok(())
     }
 
     /// Puts entries in force, then has them written. Dropped in between, it has not moved the position: the
     /// entries come again.
     async fn append(&self, entries: &[Entry], position: Position) -> Result<(), StoreError> {
-        for entry in entries {
-            self.view_mut().tombstones.add(entry);
-        }
+        self.change(|view| entries.iter().for_each(|entry| view.tombstones.add(entry)));
         let place = self.store.place().await?;
-        let mut view = self.view_mut();
-        view.advance(position);
-        place.append(view.generation, entries, position);
+        self.change(|view| {
+            view.advance(position);
+            place.append(view.generation, entries, position);
+        });
         Ok(())
     }
 
     /// Takes in a heartbeat that was asked for at `asked`.
     fn heartbeat(&self, head: Sequence, asked: Moment, skew: Option<Skew>) {
-        let before = self.view_mut().heartbeat(head, asked, skew);
+        let before = self.change(|view| view.heartbeat(head, asked, skew));
         match (before, skew) {
             (None, Some(skew)) => {
                 error!("this machine's clock is {skew}: nothing is decided until they agree");
@@ -225,7 +228,7 @@ impl Replica {
     /// Another stream begins. Records that were born after the position hang on a log that need not be the one which
     /// comes now: a control plane may have been restored from a backup that has the position, and nothing after it.
     fn reconnect(&self) {
-        self.view_mut().reconnect();
+        self.change(View::reconnect);
         self.cool();
     }
 
@@ -236,24 +239,29 @@ impl Replica {
 
     /// A sweep begins. Until now, what it will remove may have been learned; from now on it may not.
     fn begin_sweep(&self, cutoff: Timestamp) {
-        let mut view = self.view_mut();
-        view.swept = view.swept.max(cutoff);
+        self.change(|view| view.swept = view.swept.max(cutoff));
     }
 
     fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {
-        let mut view = self.view_mut();
-        for scope in scopes {
-            view.tombstones.forget(scope, cutoff);
-        }
+        self.change(|view| scopes.iter().for_each(|scope| view.tombstones.forget(scope, cutoff)));
     }
 
-    fn view(&self) -> RwLockReadGuard<'_, View> {
-        // Whoever panicked here was the stream's task, and without it the view soon counts as stale.
-        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
     }
 
-    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
-        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    /// Makes one change, which whoever looks from then on sees as a whole.
+    fn change<T>(&self, by: impl FnOnce(&mut View) -> T) -> T {
+        let _alone = self.changing();
+        let mut view = View::clone(&self.view());
+        let outcome = by(&mut view);
+        self.view.store(Arc::new(view));
+        outcome
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        // Whoever panicked here was the stream's task, and has changed nothing; without it the view soon counts as stale.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
