@@ -17,6 +17,7 @@ pub mod envoy;
 pub mod jwt;
 pub mod ladder;
 pub mod load;
+pub mod pieces;
 pub mod portcullis;
 pub mod report;
 pub mod usage;

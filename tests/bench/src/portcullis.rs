@@ -129,7 +129,8 @@ async fn fill(directory: &Path, records: usize, revision: u64) -> Vec<String> {
     tokens
 }
 
-fn record(number: usize, token: &Token<Access>, born: Sequence, revision: u64) -> TokenRecord {
+/// The record of a token, as a login at a provider with opaque tokens makes it.
+pub fn record(number: usize, token: &Token<Access>, born: Sequence, revision: u64) -> TokenRecord {
     let (random, grant) = (&SystemRandom, GrantId::generate(&SystemRandom));
     let (token_key, data_key) = (SealingKey::of_token(token.as_presented()), SealingKey::generate(random));
     let authorization = format!("Bearer ya29.{number:0100}");
