@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod freshness;
+mod hot;
 pub mod resolve;
 pub mod skew;
 mod step;
@@ -19,7 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use moka::sync::Cache;
 use portcullis_proto::ids::{Sequence, TokenId};
 use portcullis_proto::random::Random;
 use portcullis_proto::record::TokenRecord;
@@ -32,6 +32,7 @@ use tracing::{error, info};
 use crate::catalog::{Catalog, Server};
 use crate::decide::{Denial, Outage, Permit, decide};
 use freshness::Moment;
+use hot::{Era, Hot};
 use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
 use view::View;
@@ -39,16 +40,13 @@ use view::View;
 /// How far a clock may be set back behind the last sweep without more ado.
 const SET_BACK: Duration = Duration::from_mins(1);
 
-/// Records that are kept decoded, in front of the store.
-const HOT_RECORDS: u64 = 16_384;
-
 /// Everything this instance knows.
 #[derive(Debug)]
 pub struct Replica {
     view: ArcSwap<View>,
     /// Held while a change is made, by whoever makes it. Requests that have what they need never do.
     changing: Mutex<()>,
-    hot: Cache<TokenId, Arc<Known>>,
+    hot: Hot,
     store: Store,
     max_staleness: Duration,
 }
@@ -59,6 +57,7 @@ pub struct Known {
     /// The record.
     pub record: TokenRecord,
     generation: Generation,
+    era: Era,
 }
 
 /// Figures for metrics.
@@ -84,7 +83,7 @@ impl Replica {
     /// The replica as it was left on disk. It is not current before it has caught up.
     pub fn new(store: Store, loaded: &Loaded, max_staleness: Duration, random: &dyn Random) -> Self {
         let view = ArcSwap::from_pointee(View::new(loaded, random));
-        Self { view, changing: Mutex::default(), hot: Cache::new(HOT_RECORDS), store, max_staleness }
+        Self { view, changing: Mutex::default(), hot: Hot::new(), store, max_staleness }
     }
 
     /// The server of this name, where the replica is current enough to decide for it.
@@ -105,13 +104,14 @@ impl Replica {
         if let Some(known) = self.hot(id, generation) {
             return Ok(Some(known));
         }
+        let era = self.hot.era();
         let stored = self.store.get(&id).map_err(|error| {
             tracing::debug!(%error, "a record cannot be read");
             Outage::Store
         })?;
         Ok(stored.filter(|(of, _)| *of == generation).map(|(generation, record)| {
-            let known = Arc::new(Known { record, generation });
-            self.hot.insert(id, known.clone());
+            let known = Arc::new(Known { record, generation, era });
+            self.hot.insert(known.clone());
             known
         }))
     }
@@ -150,14 +150,19 @@ impl Replica {
         self.view().generation
     }
 
+    /// To be remembered before a question is asked whose answer will be learned.
+    fn era(&self) -> Era {
+        self.hot.era()
+    }
+
     fn hot(&self, id: TokenId, generation: Generation) -> Option<Arc<Known>> {
         self.hot.get(&id).filter(|known| known.generation == generation)
     }
 
     /// Keeps an answer of the control plane that was asked for in `generation`.
-    fn learn(&self, generation: Generation, record: TokenRecord) -> Arc<Known> {
-        let known = Arc::new(Known { record: record.clone(), generation });
-        self.hot.insert(record.token, known.clone());
+    fn learn(&self, generation: Generation, era: Era, record: TokenRecord) -> Arc<Known> {
+        let known = Arc::new(Known { record: record.clone(), generation, era });
+        self.hot.insert(known.clone());
         // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it.
         let _unchanged = self.changing();
         if self.view().may_keep(&record) {
@@ -234,7 +239,7 @@ impl Replica {
 
     /// Has every record read from the store again: some may have been removed there.
     fn cool(&self) {
-        self.hot.invalidate_all();
+        self.hot.clear();
     }
 
     /// A sweep begins. Until now, what it will remove may have been learned; from now on it may not.
