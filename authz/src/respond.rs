@@ -86,7 +86,8 @@ pub fn refused(refusal: Refusal, server: &Server, audit: &Audit<'_>) -> CheckRes
     };
     let (error, description) = challenge::error(refusal);
     let body = json!({ "error": error, "error_description": description });
-    let challenge = header("www-authenticate", challenge::www_authenticate(refusal, server));
+    let granted = audit.record.map_or(&[][..], |record| &record.scopes);
+    let challenge = header("www-authenticate", challenge::www_authenticate(refusal, server, granted));
     denied(code, status, challenge, &body, metadata("deny", refusal.reason(), audit))
 }
 
