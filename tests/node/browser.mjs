@@ -8,12 +8,12 @@
 // Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
 // error or Content-Security-Policy violation.
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -88,21 +88,9 @@ function listen(redirectUri) {
   });
 }
 
-function chromiumPath() {
-  const candidates = [process.env.PORTCULLIS_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser',
-    '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
-  const found = candidates.find((candidate) => candidate && existsSync(candidate));
-  if (!found) throw new Error('no Chromium found: install it, or name it in PORTCULLIS_CHROMIUM');
-  return found;
-}
-
 async function main() {
   const listener = await listen(options['redirect-uri']);
-  const browser = await chromium.launch({
-    executablePath: chromiumPath(),
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
-  });
+  const browser = await launch();
   const problems = [];
   const pages = [];
   try {
