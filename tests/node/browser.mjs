@@ -1,12 +1,13 @@
 // Chromium goes through one authorization, as a user would.
 //
 //   node browser.mjs --url AUTHORIZE_URL --redirect-uri http://localhost:PORT/callback
-//        [--decision approve|deny] [--user ada] [--token TOKEN] [--account ACCOUNT_URL] [--screenshots DIRECTORY]
+//        [--decision approve|deny] [--user ada] [--token TOKEN] [--server NAME] [--account ACCOUNT_URL]
+//        [--width PIXELS] [--screenshots DIRECTORY]
 //
 // With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out.
 //
 // Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
-// error or Content-Security-Policy violation.
+// error or Content-Security-Policy violation, and where a page is wider than the window.
 
 import { mkdirSync } from 'node:fs';
 import http from 'node:http';
@@ -22,6 +23,8 @@ const { values: options } = parseArgs({
     decision: { type: 'string', default: 'approve' },
     user: { type: 'string', default: 'ada' },
     token: { type: 'string', default: '' },
+    server: { type: 'string', default: '' },
+    width: { type: 'string', default: '1000' },
     account: { type: 'string' },
     screenshots: { type: 'string' },
   },
@@ -43,6 +46,18 @@ const answers = [
     page: 'account-login',
     shown: 'button[name=provider]',
     answer: (tab) => tab.click('button[name=provider]'),
+  },
+  {
+    page: 'server-choice',
+    shown: 'input[name=server]',
+    answer: async (tab) => {
+      // Without a choice the form is not sent.
+      await tab.click('button[name=decision][value=choose]');
+      await tab.waitForSelector('input[name=server]:focus');
+      await tab.click(`input[name=server][value=${options.server}]`);
+      await tab.click('button[name=decision][value=choose]');
+      await tab.waitForSelector('button[name=decision][value=approve]');
+    },
   },
   {
     page: 'consent',
@@ -94,7 +109,7 @@ async function main() {
   const problems = [];
   const pages = [];
   try {
-    const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+    const context = await browser.newContext({ viewport: { width: Number(options.width), height: 800 } });
     const tab = await context.newPage();
     tab.setDefaultTimeout(DEADLINE);
     // Chromium reports violations of the Content-Security-Policy as console errors too.
@@ -104,6 +119,8 @@ async function main() {
     tab.on('pageerror', (error) => problems.push(`script: ${error.message}`));
     const screenshot = async (name) => {
       pages.push(name);
+      const overflow = await tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (overflow > 0) problems.push(`${name} is ${overflow} pixels too wide`);
       if (!options.screenshots) return;
       mkdirSync(options.screenshots, { recursive: true });
       const file = `${String(pages.length).padStart(2, '0')}-${name}.png`;

@@ -58,6 +58,16 @@ fn stack() -> Builder {
     builder.provider(Provider::OidcProvider).mcp_server(McpServer::FastMcp)
 }
 
+/// The same with a second server at the same origin: for a client that does not say which it means, its user does.
+fn with_another_server() -> Builder {
+    stack().configure(|config, _| {
+        let mut other = config["servers"]["demo"].clone();
+        let url = other["url"].as_str().unwrap_or_default().replace("/demo/", "/other/");
+        other["url"] = url.into();
+        config["servers"]["other"] = other;
+    })
+}
+
 /// Every client lives its life at this stack, all at once; with metadata of the authorization server or without.
 async fn all_live(stack: &Stack, metadata: bool) -> Vec<(Seat, Value)> {
     let live = |seat: Seat| seat.live(stack.url().to_owned(), metadata);
@@ -116,20 +126,28 @@ async fn every_client_lives_a_whole_life() {
 
 #[tokio::test]
 async fn every_client_lives_a_whole_life_without_resource_metadata() {
-    let stack = stack().front(Manner::HidesResourceMetadata).start().await;
+    let stack = with_another_server().front(Manner::HidesResourceMetadata).start().await;
     for (seat, steps) in all_live(&stack, true).await {
         assert!(!challenged_with_metadata(&steps), "{seat:?}");
     }
     let hidden = stack.front().hidden();
     assert!(hidden.contains("/.well-known/oauth-protected-resource/demo/mcp"), "{hidden:?}");
+    assert!(
+        stack.log(Part::ControlPlane).contains("chosen by the user"),
+        "every client has named its server"
+    );
 }
 
 #[tokio::test]
 async fn every_client_lives_a_whole_life_without_any_metadata() {
-    let stack = stack().front(Manner::HidesAllMetadata).start().await;
+    let stack = with_another_server().front(Manner::HidesAllMetadata).start().await;
     for (seat, steps) in all_live(&stack, false).await {
         assert!(!challenged_with_metadata(&steps), "{seat:?}");
     }
     let hidden = stack.front().hidden();
     assert!(hidden.contains("/.well-known/oauth-authorization-server"), "{hidden:?}");
+    assert!(
+        stack.log(Part::ControlPlane).contains("chosen by the user"),
+        "every client has named its server"
+    );
 }
