@@ -49,12 +49,12 @@ const answers = [
   },
   {
     page: 'server-choice',
-    shown: 'input[name=server]',
+    shown: 'input[type=radio]',
     answer: async (tab) => {
       // Without a choice the form is not sent.
       await tab.click('button[name=decision][value=choose]');
-      await tab.waitForSelector('input[name=server]:focus');
-      await tab.click(`input[name=server][value=${options.server}]`);
+      await tab.waitForSelector('input[type=radio]:focus');
+      await tab.click(`input[type=radio][value=${options.server}]`);
       await tab.click('button[name=decision][value=choose]');
       await tab.waitForSelector('button[name=decision][value=approve]');
     },

@@ -108,7 +108,8 @@ async fn chromium_asks_which_server_is_meant_on_a_desk_and_on_a_phone() {
         assert_eq!(seen["pages"], json!(["server-choice", "consent", "demo-login", "done"]));
         assert_eq!(seen["callback"]["state"], authorization.state);
         let code = seen["callback"]["code"].as_str().unwrap();
-        let client = Client { resource: reports(&stack), ..client.clone() };
+        let mut client = client.clone();
+        client.resource = reports(&stack);
         let tokens = client.redeem(&authorization, code).await.tokens();
         assert_eq!(client.status(&tokens.access_token).await, StatusCode::OK);
     }

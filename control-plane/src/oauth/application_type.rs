@@ -24,9 +24,8 @@ impl ApplicationType {
     pub fn of(said: Option<&str>, redirect_uris: &[RedirectUri]) -> Result<Self, MetadataError> {
         let is_web = redirect_uris.iter().all(RedirectUri::is_web);
         match said {
-            None if is_web => Ok(Self::Web),
+            None | Some("web") if is_web => Ok(Self::Web),
             None | Some("native") => Ok(Self::Native),
-            Some("web") if is_web => Ok(Self::Web),
             Some("web") => Err(RedirectUriError::NotWeb.into()),
             Some(_) => Err(MetadataError::ApplicationType),
         }
