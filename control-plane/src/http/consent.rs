@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tokio::time::timeout;
 
-use super::authorize::{Refusal, error_url, examine, refusal_url};
+use super::authorize::{Refusal, consent_page, error_url, examine, refusal_url};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::login::{self, BeginError, Started};
 use super::page::{Continue, foreign_form, page, problem, problem_going_back};
+use super::server_choice::{self, Chosen};
 use crate::acting;
 use crate::app::App;
 use crate::issuer::Issuer;
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::pending::{AuthorizationRequest, Purpose};
+use crate::oauth::request::Checked;
 use crate::provider::ProviderError;
 
 /// How long the provider may take to register a client. The edge waits 30 s: before that there is a page.
@@ -32,15 +34,15 @@ pub async fn consent(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Response {
-    let (request, csrf) = (form.get("request").unwrap_or_default(), form.get("csrf").unwrap_or_default());
+    let (query, csrf) = (form.get("request").unwrap_or_default(), form.get("csrf").unwrap_or_default());
     let browser = Browser::of(&headers, &issuer)
-        .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), request, csrf));
+        .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), query, csrf));
     let Some(browser) = browser else {
         Metrics::count(&app.metrics.authorizations, "forged");
         return foreign_form();
     };
     // The query is examined again: the form says what was shown, not that it is still right.
-    let (client, request) = match examine(&app, &issuer, request).await {
+    let (client, checked) = match examine(&app, &issuer, query).await {
         Ok(examined) => examined,
         Err(Refusal::Local(status, message)) => {
             return problem(status, "This request cannot be used", &message);
@@ -50,13 +52,33 @@ pub async fn consent(
             return send_on("Going back", &url, &target.display_host());
         }
     };
-    if form.get("decision") == Some("approve") {
-        return approve(&app, &issuer, &browser, &client, request).await;
-    }
+    let decision = form.get("decision");
+    let (redirect, state, server) = match checked {
+        Checked::Complete(request) if decision == Some("approve") => {
+            return approve(&app, &issuer, &browser, &client, request).await;
+        }
+        // There were several servers when the page was shown, and there is only one now.
+        Checked::Complete(request) if decision == Some("choose") => {
+            return consent_page(&app, &browser, query, &client, &request);
+        }
+        Checked::Ambiguous(request) if decision == Some("choose") => {
+            return match server_choice::of(&issuer, query, &request, form.get("server")) {
+                Ok(Chosen { query, request }) => {
+                    tracing::info!(client = %client.id, server = %request.server, "chosen by the user");
+                    consent_page(&app, &browser, &query, &client, request)
+                }
+                Err(why) => server_choice::page(&app, &browser, query, &client, &request, Some(why)),
+            };
+        }
+        Checked::Complete(request) => (request.redirect, request.state, Some(request.server)),
+        Checked::Ambiguous(request) => (request.redirect, request.state, None),
+    };
     Metrics::count(&app.metrics.authorizations, "denied");
-    tracing::info!(client = %client.id, server = %request.server, "denied by the user");
+    let server = server.as_ref().map(tracing::field::display);
+    tracing::info!(client = %client.id, server, "denied by the user");
     let denied = OAuthError::new(ErrorCode::AccessDenied, "the user said no");
-    send_on("Access denied", &refusal_url(&issuer, &request, &denied), &request.redirect.display_host())
+    let url = error_url(&issuer, &redirect, state.as_deref(), &denied);
+    send_on("Access denied", &url, &redirect.display_host())
 }
 
 async fn approve(
