@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use portcullis_authz::config::{self, Config};
 use portcullis_authz::{Listeners, telemetry};
+use portcullis_proto::hardening;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,10 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(error) = hardening::keep_to_ourselves() {
+        eprintln!("portcullis-authz: {error}");
+        return ExitCode::FAILURE;
+    }
     telemetry::init();
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::item::Item;
 use super::node::Value;
@@ -62,7 +63,8 @@ pub(super) fn file(item: Item<'_>) -> Result<String, Reported> {
 }
 
 fn from_file(path: &Path) -> Result<String, String> {
-    let mut secret = String::new();
+    // All the room at once: a buffer that grows leaves copies of its secret behind.
+    let mut secret = Zeroizing::new(String::with_capacity(MAX_SECRET_BYTES as usize + 1));
     let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES + 1));
     match file.and_then(|mut file| file.read_to_string(&mut secret)) {
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
