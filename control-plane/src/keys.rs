@@ -110,9 +110,10 @@ impl MasterKeys {
     /// that have sealed under it but not yet written, and forms that are open in browsers.
     pub const STAYS: Duration = ring::STAYS;
 
-    /// Whether there is a ring in `directory`. Where a store has rows that are sealed, there must be.
+    /// Whether there is a ring in `directory`, or may be one that cannot be reached. Where a store has rows that are
+    /// sealed, there must be.
     pub fn exist(directory: &Path) -> bool {
-        directory.join(file::NAME).exists()
+        Self::path(directory).try_exists().unwrap_or(true)
     }
 
     /// Where the ring is.

@@ -29,7 +29,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// How many rows hang on each master key.
 pub type Usage = BTreeMap<String, u64>;
 
-/// Counts all rows, by the key that they hang on. Reads all of them, some 500,000 a second.
+/// Counts all rows, by the key that they hang on. Reads all of them.
 pub async fn usage(store: &dyn Store) -> Result<Usage, StoreError> {
     const PAGE: usize = 1_000;
     let (mut usage, mut after) = (Usage::new(), None);

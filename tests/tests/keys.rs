@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Grants that nobody uses, so that re-wrapping takes a second or two.
-const IDLE: u64 = 6_000;
+const IDLE: u64 = 3_000;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A session of a client, as it was acknowledged last.

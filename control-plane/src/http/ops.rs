@@ -80,7 +80,7 @@ servers:
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: std::collections::BTreeMap::new(),
             http: crate::provider::Http::new().unwrap(),
-            keys: MasterKeys::open(home.path(), &SystemRandom, Timestamp::default()).unwrap(),
+            keys: MasterKeys::open(&home.path().join("keys"), &SystemRandom, Timestamp::default()).unwrap(),
             signer: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),

@@ -3,11 +3,17 @@ use std::os::unix::fs::PermissionsExt;
 
 use portcullis_proto::ids::GrantId;
 use portcullis_proto::random::SystemRandom;
+use tempfile::TempDir;
 
 use super::file::NAME as FILE;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// A directory that nobody else can enter.
+fn closed() -> TempDir {
+    tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap()
+}
 
 fn open(directory: &Path) -> Result<MasterKeys, KeysError> {
     MasterKeys::open(directory, &SystemRandom, NOW)
@@ -15,7 +21,7 @@ fn open(directory: &Path) -> Result<MasterKeys, KeysError> {
 
 #[test]
 fn a_ring_is_made_once_and_read_again() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let keys = directory.path().join("keys");
     assert!(!MasterKeys::exist(&keys));
     let first = open(&keys).unwrap();
@@ -30,7 +36,7 @@ fn a_ring_is_made_once_and_read_again() {
 
 #[test]
 fn t18_a_broken_ring_is_refused_without_showing_it() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     for text in [
         "",
         "{",
@@ -50,7 +56,7 @@ fn t18_a_broken_ring_is_refused_without_showing_it() {
 
 #[test]
 fn t10_a_form_token_is_for_one_browser_and_one_request() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let key = open(directory.path()).unwrap().form_key();
     let token = key.sign("browser", "request");
     assert!(key.verify("browser", "request", &token));
@@ -62,7 +68,7 @@ fn t10_a_form_token_is_for_one_browser_and_one_request() {
 
 #[test]
 fn ways_have_numbers_that_only_the_ring_gives() {
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, two) = (closed(), closed());
     let key = |directory: &Path| open(directory).unwrap().revision_key();
     let number = key(one.path()).number(&[b"ab", b"cd"]);
     assert_eq!(key(one.path()).number(&[b"ab", b"cd"]), number);
@@ -74,7 +80,7 @@ fn ways_have_numbers_that_only_the_ring_gives() {
 
 #[test]
 fn a_new_key_seals_and_the_old_one_opens_also_in_the_next_process() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let keys = open(directory.path()).unwrap();
     let (grant, data_key) = (GrantId::new("g"), SealingKey::generate(&SystemRandom));
     let (old, sealed) = keys.wrap(&SystemRandom, &grant, &data_key);
@@ -99,7 +105,7 @@ fn a_new_key_seals_and_the_old_one_opens_also_in_the_next_process() {
 
 #[test]
 fn t31_a_ring_that_cannot_be_written_stays_as_it_is() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let keys = open(directory.path()).unwrap();
     let old = keys.current();
     // In the place where the new file is written.
@@ -111,7 +117,7 @@ fn t31_a_ring_that_cannot_be_written_stays_as_it_is() {
 
 #[test]
 fn a_ring_from_before_rotation_is_read_and_keeps_its_numbers() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let path = directory.path().join(FILE);
     let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     fs::write(&path, format!(r#"{{"current":"a","keys":{{"a":"{key}"}}}}"#)).unwrap();
@@ -132,7 +138,7 @@ fn a_ring_from_before_rotation_is_read_and_keeps_its_numbers() {
 
 #[test]
 fn t10_a_form_that_was_shown_before_a_rotation_counts_until_the_key_is_forgotten() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let keys = open(directory.path()).unwrap();
     let (form, old) = (keys.form_key(), keys.current());
     let before = form.sign("browser", "request");
@@ -147,7 +153,7 @@ fn t10_a_form_that_was_shown_before_a_rotation_counts_until_the_key_is_forgotten
 
 #[test]
 fn t18_a_ring_that_others_can_read_is_refused() {
-    let home = tempfile::tempdir().unwrap();
+    let home = closed();
     let directory = home.path().join("keys");
     open(&directory).unwrap();
     let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -172,7 +178,7 @@ fn t18_a_ring_that_others_can_read_is_refused() {
 
 #[test]
 fn a_second_change_waits_and_loses_nothing() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = closed();
     let keys = open(directory.path()).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -46,7 +46,7 @@ async fn everything_that_is_sealed_comes_under_the_new_key_and_still_opens() {
     let page = world.asked_for_token(&client).await;
     let given = world.give(&page, GOOD).await;
     let code = crate::http::tests::answer::param(&given.button(), "code");
-    let access = world.redeem(&client, &code, &[]).await.tokens().access;
+    let tokens = world.redeem(&client, &code, &[]).await.tokens();
     world.provider.answers(|script| script.user = crate::http::tests::provider::user("eve"));
     let open = world.asked_for_token(&client).await;
     let (app, id) = (&world.app, ProviderClientId::new("p"));
@@ -78,7 +78,8 @@ async fn everything_that_is_sealed_comes_under_the_new_key_and_still_opens() {
     world.app.store.sweep(app.now(), MANY).await.unwrap();
     let grants = app.store.grants(None, MANY).await.unwrap();
     assert!(!grants.is_empty() && grants.iter().all(|grant| grant.master_key == new));
-    let headers = world.credential(&access).await.unwrap();
+    let tokens = world.refresh(&client, &tokens.refresh, &[]).await.tokens();
+    let headers = world.credential(&tokens.access).await.unwrap();
     assert_eq!(headers[0].value, format!("Bearer {GOOD}"));
     let row = app.store.provider_client(&ClientId::new(&client.id), &id).await.unwrap().unwrap();
     let KeptAuth::SecretPost(kept) = row.auth else { panic!() };
