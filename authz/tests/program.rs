@@ -82,7 +82,7 @@ fn t18_whatever_an_instance_creates_is_for_its_user_alone_whatever_the_umask_is(
     }
     let program = Program::start_after("umask 022", home);
     let begin = Instant::now();
-    let is_closed = |name: &str| fs::metadata(program.store().join(name)).unwrap().mode() & 0o077 == 0;
+    let is_closed = |name: &str| fs::metadata(program.store().join(name)).unwrap().mode() & 0o777 == 0o600;
     while !["lock", "sled/db", "sled/conf"].into_iter().all(is_closed) {
         assert!(begin.elapsed() < PATIENCE);
         sleep(Duration::from_millis(10));

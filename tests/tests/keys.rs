@@ -64,7 +64,7 @@ async fn settled(stack: &Stack) -> u64 {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(PATIENCE, all).await.expect("everything under the current key")
+    timeout(PATIENCE, all).await.unwrap()
 }
 
 async fn log_in(client: &Client, user: &str) -> Session {

@@ -2,8 +2,9 @@
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
+use portcullis_proto::time::{Clock, SystemClock, Timestamp};
 use portcullis_proto::v1;
 
 use super::admin::{connect, line, words};
@@ -47,11 +48,11 @@ fn date(milliseconds: u64) -> String {
 
 /// By this machine's clock.
 fn age(milliseconds: u64) -> String {
-    let made = UNIX_EPOCH + Duration::from_millis(milliseconds);
-    match SystemTime::now().duration_since(made) {
-        Ok(age) if milliseconds > 0 => {
+    match milliseconds {
+        0 => "-".into(),
+        made => {
+            let age = SystemClock.now().since(Timestamp::from_millis(made));
             humantime::format_duration(Duration::from_secs(age.as_secs())).to_string()
         }
-        _ => "-".into(),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn write(directory: &Path, ring: &Ring) -> Result<(), KeysError> {
     };
     let file = RingFile {
         current: ring.current().0.to_owned(),
-        keys: ring.keys().iter().map(|(id, key)| (id.clone(), encode(&key.key))).collect(),
+        keys: ring.keys().iter().map(|(id, key)| (id.clone(), encode(&key.sealing))).collect(),
         made: dated(|key| key.made),
         retired: dated(|key| key.retired),
         revision: Some(encode(ring.revision())),

@@ -29,7 +29,7 @@ pub(super) struct Ring {
 /// A key, and what comes from it.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
-    pub(super) key: Arc<SealingKey>,
+    pub(super) sealing: Arc<SealingKey>,
     /// Signs the forms of our pages.
     pub(super) form: hmac::Key,
     /// Since when it seals; rings from before that was noted say nothing.
@@ -82,7 +82,7 @@ impl Ring {
     /// With one key.
     pub(super) fn new(random: &dyn Random, now: Timestamp) -> Self {
         let (id, key) = generate(random, now);
-        let revision = Arc::new(derived_revision(&key.key));
+        let revision = Arc::new(derived_revision(&key.sealing));
         Self { current: id.clone(), keys: BTreeMap::from([(id, key)]), revision, signing: false }
     }
 
@@ -94,7 +94,7 @@ impl Ring {
         revision: Option<SealingKey>,
         signing: bool,
     ) -> Option<Self> {
-        let revision = revision.unwrap_or(derived_revision(&keys.get(&current)?.key));
+        let revision = revision.unwrap_or(derived_revision(&keys.get(&current)?.sealing));
         Some(Self { current, keys, revision: Arc::new(revision), signing })
     }
 
@@ -102,12 +102,12 @@ impl Ring {
     #[expect(clippy::expect_used, reason = "whatever makes a ring puts it there")]
     pub(super) fn current(&self) -> (&str, &SealingKey) {
         let key = self.keys.get(&self.current).expect("the current key is in the ring");
-        (&self.current, &key.key)
+        (&self.current, &key.sealing)
     }
 
     /// A key that opens.
     pub(super) fn key(&self, id: &str) -> Option<&SealingKey> {
-        self.keys.get(id).map(|key| &*key.key)
+        self.keys.get(id).map(|key| &*key.sealing)
     }
 
     /// Every key with its id.
@@ -178,7 +178,7 @@ impl Key {
     pub(super) fn new(key: SealingKey, made: Option<Timestamp>, retired: Option<Timestamp>) -> Self {
         let form = SealingKey::derive(key.expose(), b"portcullis form key v1");
         let form = hmac::Key::new(hmac::HMAC_SHA256, form.expose());
-        Self { key: Arc::new(key), form, made, retired }
+        Self { sealing: Arc::new(key), form, made, retired }
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
         let ring = ring.rotated(&SystemRandom, later).unwrap();
         assert_ne!(ring.current().0, old);
         let left = Duration::from_secs(1);
-        let almost = later.after(STAYS - left);
+        let almost = later.after(STAYS).before(left);
         assert_eq!(ring.without(&old, almost).unwrap_err(), Forbidden::Recent { id: old.clone(), left });
         // A clock that was set back prolongs it.
         assert!(matches!(ring.without(&old, START), Err(Forbidden::Recent { .. })));
