@@ -15,6 +15,9 @@ use crate::oauth::refresh::{RefreshToken, Stage};
 use crate::oauth::scope::Scopes;
 use crate::store::Issue;
 
+/// Room for an answer, in bytes.
+const ROOM: usize = 4096;
+
 /// What is needed to make tokens.
 pub struct Issuance<'a> {
     /// What they are issued under.
@@ -62,8 +65,10 @@ impl Issuance<'_> {
             refresh_token: refresh.expose(),
             scope: self.scopes.to_string(),
         };
+        // All the room at once, but for scopes without measure: a buffer that grows leaves copies behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(ROOM));
         #[expect(clippy::expect_used, reason = "strings and a number always serialize")]
-        let answer = Zeroizing::new(serde_json::to_vec(&answer).expect("an answer is JSON"));
+        serde_json::to_writer(&mut *body, &answer).expect("an answer is JSON");
         let issue = Issue {
             access: (
                 access.id(),
@@ -87,6 +92,6 @@ impl Issuance<'_> {
                 },
             ),
         };
-        Ok((issue, answer))
+        Ok((issue, body))
     }
 }

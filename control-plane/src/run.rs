@@ -26,7 +26,7 @@ use crate::credential::files;
 use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
 use crate::http::{ops, router};
-use crate::upkeep;
+use crate::{rewrap, upkeep};
 
 /// How long requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -87,6 +87,10 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
             async { upkeep::run(&app, &shutdown).await.map_err(io::Error::other) },
             async {
                 files::follow(&app, &shutdown).await;
+                Ok(())
+            },
+            async {
+                rewrap::run(&app, &shutdown).await;
                 Ok(())
             },
         )

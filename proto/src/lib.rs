@@ -1,7 +1,9 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
-//! the sealing of credentials, the revocation log, and when what has expired may go.
+//! the sealing of credentials, the revocation log, when what has expired may go, and how a process that holds secrets
+//! begins.
 
 pub mod belief;
+pub mod hardening;
 pub mod ids;
 pub mod random;
 pub mod record;

@@ -21,9 +21,9 @@ const PAGE: u32 = 500;
 /// Not everywhere yet.
 const LAGGING: u8 = 2;
 
-type Client = AdminClient<Channel>;
+pub(super) type Client = AdminClient<Channel>;
 
-async fn connect(remote: &Remote) -> Result<Client, Box<dyn std::error::Error>> {
+pub(super) async fn connect(remote: &Remote) -> Result<Client, Box<dyn std::error::Error>> {
     let endpoint = Endpoint::from_shared(remote.control_plane.clone())
         .map_err(|_| format!("--control-plane: {:?} is not a URL", remote.control_plane))?
         .connect_timeout(Duration::from_secs(3))
@@ -123,7 +123,7 @@ pub(super) async fn revoke_everything(remote: &Remote) -> Done {
 }
 
 pub(super) async fn revoke_token(remote: &Remote) -> Done {
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(String::with_capacity(1024));
     stdin().lock().take(1024).read_to_string(&mut text)?;
     let token =
         Presented::<Access>::parse(text.trim()).map_err(|error| format!("standard input: {error}"))?;
@@ -153,13 +153,13 @@ async fn revoke(remote: &Remote, scope: Scope) -> Done {
 }
 
 /// Tab-separated. What clients have chosen cannot break out of its field or move the terminal's cursor.
-fn line<const N: usize>(fields: [&str; N]) -> String {
+pub(super) fn line<const N: usize>(fields: [&str; N]) -> String {
     let clean = |field: &str| field.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     fields.map(clean).join("\t")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
-fn words(status: tonic::Status) -> String {
+pub(super) fn words(status: tonic::Status) -> String {
     match status.message() {
         "" => status.code().to_string(),
         message => message.to_owned(),

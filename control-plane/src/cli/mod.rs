@@ -2,6 +2,7 @@
 
 mod admin;
 mod configuration;
+mod keys;
 mod serve;
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use portcullis_control_plane::config::Problems;
-use portcullis_control_plane::start::Clocks;
+use portcullis_control_plane::start::{Clocks, LostSigningKeys};
 
 /// Portcullis's control plane: the OAuth surface of MCP servers behind Envoy.
 #[derive(Debug, Parser)]
@@ -28,6 +29,9 @@ enum Command {
         /// Start also where the clock says a time before the store was last in use.
         #[arg(long)]
         accept_clock: bool,
+        /// Make new signing keys where those that there were are lost.
+        #[arg(long)]
+        new_signing_keys: bool,
     },
     /// Read the configuration and name everything that is wrong with it.
     Check(ConfigFile),
@@ -60,6 +64,9 @@ enum Command {
     /// List the authz instances that are connected, and how far behind each is.
     #[command(subcommand)]
     Instances(Instances),
+    /// List, rotate or forget the keys that everything in the store is sealed under.
+    #[command(subcommand)]
+    Keys(Keys),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +84,7 @@ struct Remote {
         long,
         value_name = "URL",
         env = "PORTCULLIS_CONTROL_PLANE",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8081"
     )]
     control_plane: String,
@@ -156,12 +164,34 @@ enum Instances {
     List(Remote),
 }
 
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// One line a key: how old it is, and how many rows hang on it.
+    List(Remote),
+    /// Make a new master key. What is sealed under older ones is brought under it in the background.
+    Rotate {
+        /// Make a new key for signing assertions instead, and drop the old ones at once: for keys that may be stolen.
+        #[arg(long)]
+        signing: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Remove an old master key for good, once nothing hangs on it.
+    Forget {
+        /// The key's id, as `keys list` shows it.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
 /// Does what was asked, and says on standard error why not.
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
-        Command::Serve { config, accept_clock } => {
+        Command::Serve { config, accept_clock, new_signing_keys } => {
             let clocks = if accept_clock { Clocks::Accepted } else { Clocks::MustAdvance };
-            serve::serve(&config.config, clocks).await
+            let lost = if new_signing_keys { LostSigningKeys::Replaced } else { LostSigningKeys::Missed };
+            serve::serve(&config.config, clocks, lost).await
         }
         Command::Check(file) => configuration::check(&file.config),
         Command::Envoy { config, output } => configuration::envoy(&config.config, output.as_deref()),
@@ -176,6 +206,9 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
         Command::Tokens(Tokens::Revoke(remote)) => admin::revoke_token(&remote).await,
         Command::Everything(Everything::Revoke { yes: _, remote }) => admin::revoke_everything(&remote).await,
         Command::Instances(Instances::List(remote)) => admin::list_instances(&remote).await,
+        Command::Keys(Keys::List(remote)) => keys::list(&remote).await,
+        Command::Keys(Keys::Rotate { signing, remote }) => keys::rotate(&remote, signing).await,
+        Command::Keys(Keys::Forget { id, remote }) => keys::forget(&remote, id).await,
     };
     match done {
         Ok(code) => code,

@@ -14,6 +14,7 @@ pub(crate) mod revocation;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
 pub(crate) mod users;
+pub(crate) mod wrapped;
 
 /// One test for each case, on new stores from `$open`: a function in scope that gives what the store lives in,
 /// and the store.
@@ -64,6 +65,9 @@ macro_rules! contract {
                 a_user_has_grants_while_they_live;
             sessions: a_session_lasts_until_it_ends, the_quota_counts_sessions, attempts_in_a_session_run_out,
                 whoever_revokes_a_user_ends_the_users_sessions;
+            wrapped: every_row_with_something_sealed_is_found, pages_find_each_row_once,
+                what_is_sealed_is_replaced_and_nothing_else, a_concurrent_change_wins, what_is_gone_does_not_come_back,
+                a_refresh_goes_on_over_it;
         }
 
         #[test]

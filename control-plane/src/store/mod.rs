@@ -8,6 +8,7 @@ pub mod lease;
 pub mod sled;
 pub mod user;
 mod vacancy;
+mod wrapped;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -25,6 +26,7 @@ pub use self::error::StoreError;
 use self::lease::{Lease, Leasing};
 pub use self::user::{Enrolled, Finish, UserStore};
 pub use self::vacancy::{Occupied, Vacancy};
+pub use self::wrapped::{WrappedRow, WrappedStore};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
@@ -34,7 +36,7 @@ use crate::oauth::refresh::RefreshToken;
 
 /// The control plane's memory.
 #[async_trait]
-pub trait Store: UserStore + Send + Sync + 'static {
+pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
     // --- clients ---
 
     /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already. One that is there

@@ -7,6 +7,7 @@ mod support;
 
 mod configuration;
 mod home;
+mod keys;
 mod operators;
 mod program;
 mod serve;

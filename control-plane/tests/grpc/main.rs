@@ -7,6 +7,7 @@ mod support;
 
 mod admin;
 mod instance;
+mod keys;
 mod lifecycle;
 mod plane;
 mod resolve;

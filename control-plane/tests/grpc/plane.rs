@@ -12,7 +12,7 @@ use portcullis_control_plane::client_document::{GuardedWeb, Policy};
 use portcullis_control_plane::config::Config;
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run::{Listeners, run};
-use portcullis_control_plane::start::open_signer;
+use portcullis_control_plane::start::{LostSigningKeys, open_signer};
 use portcullis_control_plane::store::Store;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_proto::ids::{ClientId, ServerName};
@@ -57,7 +57,7 @@ impl Plane {
         let home = tempfile::tempdir().unwrap();
         let mut config = support::config(home.path());
         change(&mut config);
-        let keys = MasterKeys::open(&config.keys, &SystemRandom).unwrap();
+        let keys = MasterKeys::open(&config.keys, &SystemRandom, NOW).unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap());
         let clock = Arc::new(ManualClock::at(NOW));
@@ -69,7 +69,7 @@ impl Plane {
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),
             http: portcullis_control_plane::provider::Http::new().unwrap(),
-            signer: open_signer(&config, clock.as_ref()).unwrap(),
+            signer: open_signer(&config, &keys, clock.as_ref(), LostSigningKeys::Missed).unwrap(),
             config,
             keys,
             clock: clock.clone(),

@@ -26,7 +26,7 @@ use crate::http::router::router;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::provider::{Http, Provider};
-use crate::start::open_signer;
+use crate::start::{LostSigningKeys, open_signer};
 use crate::store::Store;
 use crate::store::sled::SledStore;
 
@@ -215,10 +215,11 @@ fn assemble(
     config.lifetimes.access_token = setup.access_token;
     (setup.adjust)(&mut config);
     let corp: Arc<dyn Provider> = provider.clone();
+    let keys = MasterKeys::open(&directory.join("keys"), random.as_ref(), clock.now()).unwrap();
     App::new(Parts {
         store,
-        keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
-        signer: open_signer(&config, clock.as_ref()).unwrap(),
+        signer: open_signer(&config, &keys, clock.as_ref(), LostSigningKeys::Missed).unwrap(),
+        keys,
         providers: [(ProviderName::new("corp"), corp)].into(),
         http: Http::new().unwrap(),
         web: web.clone(),

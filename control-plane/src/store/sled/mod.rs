@@ -22,6 +22,7 @@ mod tables;
 mod tokens;
 mod tx;
 mod users;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
