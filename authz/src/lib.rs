@@ -32,6 +32,7 @@ use std::time::Duration;
 use axum::Router;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use http::Uri;
+use portcullis_proto::mesh::{self, Guard, Identity, MeshError, Observer, Role};
 use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::v1::replica_client::ReplicaClient;
@@ -71,6 +72,9 @@ pub struct Listeners {
 /// Why the service ended.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The certificate, its key or its authority.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -91,18 +95,26 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(Metrics::default());
+    let identity = config.mesh.open(Role::Authz, clock.now())?.map(Arc::new);
     let (store, loaded) = Store::open(&config.store, config.max_records)?;
     let replica = Arc::new(Replica::new(store, &loaded, config.max_staleness, &*random));
-    let client = ReplicaClient::new(endpoint(config.control_plane).connect_lazy());
+    let channel = mesh::channel(&endpoint(config.control_plane), identity.clone(), Role::ControlPlane);
+    let client = ReplicaClient::new(channel);
     let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
     let checker = Checker::new(replica.clone(), resolver, clock.clone(), metrics.clone());
     let sync = Sync::new(replica.clone(), client, config.instance, clock.clone(), random);
-    let ops = Ops { replica: replica.clone(), metrics, clock: clock.clone(), shutdown: shutdown.clone() };
+    let ops = Ops {
+        replica: replica.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        shutdown: shutdown.clone(),
+    };
     let health = HealthReporter::new();
     health::report(&health, false).await;
 
     let ended = tokio::select! {
-        ended = serve_grpc(listeners.grpc, checker, &health, &shutdown) => ended,
+        ended = serve_grpc(listeners.grpc, checker, &health, identity.clone(), metrics.clone(), &shutdown) => ended,
+        never = mesh::follow(identity.as_deref(), &*clock, &*metrics) => match never {},
         error = serve_ops(listeners.ops, ops::router(ops)) => Err(error),
         error = sync.run() => Err(error.into()),
         error = replica::sweep::run(replica.clone(), clock.clone()) => Err(error.into()),
@@ -129,15 +141,19 @@ async fn serve_grpc(
     listener: TcpListener,
     checker: Checker,
     health: &HealthReporter,
+    identity: Option<Arc<Identity>>,
+    observer: Arc<dyn Observer>,
     shutdown: &CancellationToken,
 ) -> Result<(), RunError> {
+    let guard = Guard::new(identity.is_some(), Role::Edge, observer.clone());
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
-        .add_service(AuthorizationServer::new(checker))
+        .add_service(AuthorizationServer::with_interceptor(checker, guard))
         .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            mesh::connections(incoming, identity, observer),
             shutdown.clone().cancelled_owned(),
         );
     let drained = async {

@@ -1,12 +1,14 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
-//! the sealing of credentials, the revocation log, and when what has expired may go.
+//! the sealing of credentials, the revocation log, when what has expired may go, and who is who in the mesh.
 
 pub mod belief;
 pub mod ids;
+pub mod mesh;
 pub mod random;
 pub mod record;
 pub mod revocation;
 pub mod seal;
+pub mod seldom;
 pub mod time;
 pub mod token;
 

@@ -21,6 +21,7 @@ use portcullis_authz::replica::store::Store;
 use portcullis_authz::replica::sync::Sync;
 use portcullis_authz::{Listeners, RunError, run};
 use portcullis_proto::ids::InstanceName;
+use portcullis_proto::mesh::Settings;
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::token::{Access, Token};
@@ -133,6 +134,7 @@ pub(crate) fn config(control: &ControlPlane, store: &Path, max_staleness: Durati
         listen: anywhere,
         ops: anywhere,
         control_plane: format!("http://{}", control.address).parse().unwrap(),
+        mesh: Settings::Loopback,
         store: store.to_owned(),
         max_staleness,
         instance: InstanceName::new("edge-1"),
