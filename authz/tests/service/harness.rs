@@ -41,6 +41,7 @@ pub(crate) use crate::tokens::{another, issue, record_with};
 
 /// A running instance.
 pub(crate) struct Service {
+    pub(crate) grpc: SocketAddr,
     pub(crate) client: AuthorizationClient<Channel>,
     pub(crate) channel: Channel,
     pub(crate) ops: SocketAddr,
@@ -152,7 +153,7 @@ impl Service {
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(run(config, listeners, shutdown.clone()));
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
-        Self { client: AuthorizationClient::new(channel.clone()), channel, ops, shutdown, ended }
+        Self { grpc, client: AuthorizationClient::new(channel.clone()), channel, ops, shutdown, ended }
     }
 
     /// Asks about a request to `demo` with this token.

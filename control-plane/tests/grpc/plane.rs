@@ -65,6 +65,7 @@ impl Plane {
         let [http, grpc, ops] =
             [&listeners.http, &listeners.grpc, &listeners.ops].map(|listener| listener.local_addr().unwrap());
         let app = App::new(Parts {
+            identity: None,
             store,
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),

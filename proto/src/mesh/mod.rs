@@ -87,7 +87,13 @@ impl Settings {
     /// Reads the files, where there are any, for a process of this role.
     pub fn open(&self, own: Role, now: Timestamp) -> Result<Option<Identity>, MeshError> {
         match self {
-            Self::Loopback | Self::SecuredByPlatform => Ok(None),
+            Self::Loopback => Ok(None),
+            Self::SecuredByPlatform => {
+                tracing::warn!(
+                    "mesh: {SECURED_BY_PLATFORM}: without TLS, whoever connects may do everything"
+                );
+                Ok(None)
+            }
             Self::Tls { files, names } => Identity::open(own, files.clone(), names.clone(), now).map(Some),
         }
     }

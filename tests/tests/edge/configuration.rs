@@ -13,6 +13,7 @@ fn sample() -> Edge {
         admin: "127.0.0.1:9901".parse().unwrap(),
         authz: vec!["authz.internal:9191".parse().unwrap(), "[::1]:9191".parse().unwrap()],
         control_plane: "127.0.0.1:8080".parse().unwrap(),
+        mesh: None,
         allowed_origins: vec!["https://app.example.com".to_owned(), "http://localhost:6274".to_owned()],
         trusted_ca: SYSTEM_CA.into(),
         virtual_hosts: vec![

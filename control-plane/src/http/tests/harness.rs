@@ -208,6 +208,7 @@ fn assemble(
     (setup.adjust)(&mut config);
     let corp: Arc<dyn Provider> = provider.clone();
     App::new(Parts {
+        identity: None,
         store,
         keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
         signer: open_signer(&config, clock.as_ref()).unwrap(),
