@@ -8,6 +8,7 @@ mod support;
 mod admin;
 mod instance;
 mod lifecycle;
+mod mesh;
 mod plane;
 mod resolve;
 mod revocation;

@@ -53,7 +53,7 @@ async fn reach(identity: &Identity, uri: &Uri, server: Role) -> io::Result<TlsSt
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let stream = TcpStream::connect((bare, port)).await?;
     stream.set_nodelay(true)?;
-    let shaken = identity.connector().connect(identity.names().server_name(server), stream).await;
+    let shaken = identity.dial(stream, server).await;
     // gRPC only says that there was a transport error.
     if let Err(error) = &shaken
         && FAILED.now()

@@ -3,11 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::material::Material;
@@ -73,6 +76,11 @@ impl Identity {
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.current.load().server.clone().into()
+    }
+
+    /// The client's end of a handshake: the server must have this role.
+    pub async fn dial(&self, stream: TcpStream, server: Role) -> io::Result<TlsStream<TcpStream>> {
+        self.connector().connect(self.names.server_name(server), stream).await
     }
 
     pub(super) fn connector(&self) -> TlsConnector {

@@ -1,6 +1,6 @@
 //! The configuration itself.
 
-use portcullis_envoy::{Edge, Limits, SYSTEM_CA, VirtualHost, render};
+use portcullis_envoy::{Edge, Limits, Mesh, SYSTEM_CA, Tls, VirtualHost, render};
 use portcullis_tests::edge::{Certificate, Fixture, Request, server, validate};
 use url::Url;
 
@@ -49,6 +49,20 @@ fn envoy_takes_it_in_plain() {
 fn envoy_takes_it_with_tls() {
     let certificate = Certificate::of("DNS:mcp.example.com");
     assert_valid(&Edge { tls: Some(certificate.tls()), ..sample() });
+}
+
+#[test]
+fn envoy_takes_it_with_a_mesh() {
+    let certificate = Certificate::of("DNS:edge.portcullis.internal");
+    let Tls { certificate: chain, private_key } = certificate.tls();
+    let mesh = Mesh {
+        ca: chain.clone(),
+        certificate: chain,
+        private_key,
+        authz: "authz.portcullis.internal".to_owned(),
+        control_plane: "control-plane.portcullis.internal".to_owned(),
+    };
+    assert_valid(&Edge { mesh: Some(mesh), ..sample() });
 }
 
 #[tokio::test]
