@@ -99,7 +99,6 @@ fn what_is_wrong_with_the_mesh_names_it() {
     let tls = |rest: &str| format!("mesh: {{ ca: a, certificate: c, private_key: k, {rest} }}");
     for (mesh, said) in [
         ("mesh: secured".to_owned(), "secured_by_platform"),
-        ("mesh:".to_owned(), "secured_by_platform"),
         ("mesh: 1".to_owned(), "secured_by_platform"),
         ("mesh: { ca: a }".to_owned(), "certificate"),
         (tls("key: k"), "key"),

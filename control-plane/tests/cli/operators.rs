@@ -97,7 +97,7 @@ fn without_a_control_plane_operators_are_told_so() {
             "portcullis-control-plane: no control plane answers at {url}: Connection refused (os error 111)\n"
         )
     );
-    for url in ["127.0.0.1:8081", "https://127.0.0.1:8081", "not a url"] {
+    for url in ["127.0.0.1:8081", "ftp://127.0.0.1:8081", "not a url"] {
         let output = program(&["grants", "list", "--control-plane", url], "");
         assert_eq!(output.code, Some(1));
         assert!(output.stderr.contains("--control-plane: "), "{url}: {}", output.stderr);

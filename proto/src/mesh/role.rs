@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_or_anothers_is_refused() {
+    fn a_name_that_is_none_or_of_two_roles_is_refused() {
         for name in ["", "*.portcullis.internal", "a b", "https://a", "a:1"] {
             assert_eq!(Names::with(&[(Role::Edge, name)]), Err(NameError::NotDns), "{name}");
         }

@@ -67,6 +67,6 @@ fn what_is_wrong_with_the_section() {
         (names("authzz: a.test"), "p:1: mesh.names.authzz: unknown key; did you mean `authz`?".to_owned()),
     ] {
         // Whatever else needs `mesh` is not blamed.
-        assert_eq!(with(&mesh, "  authz: [a:1]\n"), said, "{mesh}");
+        assert_eq!(with(&mesh, &format!("  authz: [a:1]\n{EDGE}")), said, "{mesh}");
     }
 }
