@@ -1,11 +1,15 @@
 //! What `/metrics` tells, in Prometheus's text format.
 
+mod mesh;
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+pub use self::mesh::MeshMetrics;
 
 /// Every metric of the control plane.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub struct Metrics {
     pub instances: Gauge,
     /// Log entries that the slowest of them has not applied.
     pub instance_lag: Gauge,
+    /// Who was turned away inside the mesh, and the state of our own certificate.
+    pub mesh: MeshMetrics,
 }
 
 /// What became of something.
@@ -119,6 +125,7 @@ impl Default for Metrics {
             rewrapped: Family::default(),
             instances: Gauge::default(),
             instance_lag: Gauge::default(),
+            mesh: MeshMetrics::default(),
         };
         metrics.register();
         metrics
@@ -182,6 +189,7 @@ impl Metrics {
             "Revocation log entries that the slowest connected instance has not applied",
             self.instance_lag.clone(),
         );
+        self.mesh.register(registry);
     }
 
     fn register_keys(&mut self) {

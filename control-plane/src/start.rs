@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis_proto::belief::DoubtedClock;
+use portcullis_proto::mesh::{MeshError, Role};
 use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, Timestamp};
 use portcullis_proto::token::{Access, Token};
@@ -23,6 +24,9 @@ use crate::store::{Store, StoreError};
 /// Why the control plane cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// The certificate, its key or its authority.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// The key ring.
     #[error("keys: {0}")]
     Keys(#[from] KeysError),
@@ -99,6 +103,7 @@ pub enum LostSigningKeys {
 pub async fn start(config: Config, clocks: Clocks, lost: LostSigningKeys) -> Result<Arc<App>, StartError> {
     let random = Arc::new(SystemRandom);
     let clock = Arc::new(DoubtedClock::default());
+    let identity = config.mesh.open(Role::ControlPlane, clock.now())?.map(Arc::new);
     let StoreConfig::Sled { path } = &config.store;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(path, random.as_ref())?);
     if clocks == Clocks::MustAdvance {
@@ -116,7 +121,8 @@ pub async fn start(config: Config, clocks: Clocks, lost: LostSigningKeys) -> Res
     let signer = open_signer(&config, &keys, clock.as_ref(), lost)?;
     let policy = config.clients.metadata_documents.clone().unwrap_or_default();
     let web = GuardedWeb::new(&policy).map_err(|error| StartError::Web(error.to_string()))?;
-    Ok(App::new(Parts { config, store, providers, http, web: Arc::new(web), keys, signer, clock, random }))
+    let web = Arc::new(web);
+    Ok(App::new(Parts { config, identity, store, providers, http, web, keys, signer, clock, random }))
 }
 
 /// What signs assertions, where some server gets them.

@@ -1,6 +1,7 @@
 //! The command line: the server itself, and what operators ask of a running one.
 
 mod admin;
+mod certificates;
 mod configuration;
 mod keys;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Make an authority and certificates for the mesh, one directory for each role.
+    Certificates(Certificates),
     /// List or revoke grants: what users have allowed clients to do.
     #[command(subcommand)]
     Grants(Grants),
@@ -76,10 +79,26 @@ struct ConfigFile {
     config: PathBuf,
 }
 
-/// Where the running control plane is.
+#[derive(Debug, clap::Args)]
+struct Certificates {
+    /// Where to make them; created where it is not there. Nothing is overwritten.
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: PathBuf,
+    /// Use the authority that an earlier run has made in this directory, in place of a new one.
+    #[arg(long, value_name = "DIRECTORY")]
+    ca: Option<PathBuf>,
+    /// How long the certificates are good.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+    /// Do nothing where they have been made.
+    #[arg(long)]
+    unless_made: bool,
+}
+
+/// Where the running control plane is, and who asks it.
 #[derive(Debug, clap::Args)]
 struct Remote {
-    /// Its `listen.grpc`.
+    /// Its `listen.grpc`: http, or https where it has a certificate.
     #[arg(
         long,
         value_name = "URL",
@@ -88,6 +107,24 @@ struct Remote {
         default_value = "http://127.0.0.1:8081"
     )]
     control_plane: String,
+    /// With https: PEM file of the mesh's authority.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CA")]
+    ca: Option<PathBuf>,
+    /// With https: PEM file of an operator's certificate.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CERTIFICATE")]
+    certificate: Option<PathBuf>,
+    /// With https: PEM file of its key.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_PRIVATE_KEY")]
+    private_key: Option<PathBuf>,
+    /// With https: the name in the control plane's certificate, where `mesh.names.control_plane` says another.
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_SERVER_NAME")]
+    server_name: Option<String>,
+    /// With https: the name in the operator's certificate, where `mesh.names.admin` says another.
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_ADMIN_NAME")]
+    admin_name: Option<String>,
+    /// With http beyond loopback: that something else encrypts, and keeps others out.
+    #[arg(long)]
+    secured_by_platform: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -195,6 +232,7 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
         }
         Command::Check(file) => configuration::check(&file.config),
         Command::Envoy { config, output } => configuration::envoy(&config.config, output.as_deref()),
+        Command::Certificates(certificates) => certificates::make(&certificates),
         Command::Grants(Grants::List(remote)) => admin::list_grants(&remote).await,
         Command::Grants(Grants::Revoke { id, remote }) => admin::revoke_grant(&remote, id).await,
         Command::Clients(Clients::List(remote)) => admin::list_clients(&remote).await,

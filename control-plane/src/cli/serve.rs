@@ -18,14 +18,10 @@ pub(super) async fn serve(file: &Path, clocks: Clocks, lost: LostSigningKeys) ->
     log_json();
     let listeners = Listeners::bind(&config.listen).await?;
     let app = start(config, clocks, lost).await?;
-    let grpc = listeners.grpc.local_addr()?;
-    if !grpc.ip().is_loopback() {
-        tracing::warn!(%grpc, "whoever reaches listen.grpc may revoke: keep it on a private network");
-    }
     let stop = stop_signal()?;
     tracing::info!(
         http = %listeners.http.local_addr()?,
-        %grpc,
+        grpc = %listeners.grpc.local_addr()?,
         ops = %listeners.ops.local_addr()?,
         version = env!("CARGO_PKG_VERSION"),
         "control plane started"

@@ -75,6 +75,7 @@ servers:
         };
         let store = SledStore::open_with(&home.path().join("store"), &SystemRandom, full).unwrap();
         let app = App::new(Parts {
+            identity: None,
             config: config::parse(CONFIG, Path::new("portcullis.yaml"), &|_| None).unwrap(),
             store: Arc::new(store),
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
 mod configuration;
 mod home;
 mod keys;

@@ -9,6 +9,7 @@ mod admin;
 mod instance;
 mod keys;
 mod lifecycle;
+mod mesh;
 mod plane;
 mod resolve;
 mod revocation;

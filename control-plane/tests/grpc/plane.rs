@@ -16,9 +16,10 @@ use portcullis_control_plane::start::{LostSigningKeys, open_signer};
 use portcullis_control_plane::store::Store;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_proto::ids::{ClientId, ServerName};
+use portcullis_proto::mesh::Role;
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::revocation::{Entry, Position, Scope};
-use portcullis_proto::time::{ManualClock, Timestamp};
+use portcullis_proto::time::{Clock, ManualClock, SystemClock, Timestamp};
 use portcullis_proto::token::{Access, Presented};
 use portcullis_proto::v1::admin_client::AdminClient;
 use portcullis_proto::v1::replica_client::ReplicaClient;
@@ -64,7 +65,9 @@ impl Plane {
         let listeners = Listeners::bind(&config.listen).await.unwrap();
         let [http, grpc, ops] =
             [&listeners.http, &listeners.grpc, &listeners.ops].map(|listener| listener.local_addr().unwrap());
+        let identity = config.mesh.open(Role::ControlPlane, SystemClock.now()).unwrap().map(Arc::new);
         let app = App::new(Parts {
+            identity,
             store,
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),

@@ -35,6 +35,7 @@ impl Plane {
         let home = TempDir::new().unwrap();
         let config = support::config(home.path());
         let app = App::new(Parts {
+            identity: None,
             keys: MasterKeys::open(&config.keys, &SystemRandom, clock.now()).unwrap(),
             store: Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap()),
             config,

@@ -217,6 +217,7 @@ fn assemble(
     let corp: Arc<dyn Provider> = provider.clone();
     let keys = MasterKeys::open(&directory.join("keys"), random.as_ref(), clock.now()).unwrap();
     App::new(Parts {
+        identity: None,
         store,
         signer: open_signer(&config, &keys, clock.as_ref(), LostSigningKeys::Missed).unwrap(),
         keys,
