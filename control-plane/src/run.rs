@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::Listener;
 use portcullis_proto::v1::admin_server::AdminServer;
 use portcullis_proto::v1::replica_server::ReplicaServer;
@@ -26,6 +25,7 @@ use crate::credential::files;
 use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
 use crate::http::{ops, router};
+use crate::serve::{Bounds, serve};
 use crate::upkeep;
 
 /// How long requests and streams may take to end.
@@ -74,11 +74,12 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
     let grpc = grpc(&app, streams.clone(), shutdown.clone())
         .add_service(health_service)
         .serve_with_incoming_shutdown(connections(listeners.grpc), shutdown.clone().cancelled_owned());
+    let bounds = Bounds::default();
     // All in this one task: where one of them panics, the process ends and says so.
     let serving = async {
         tokio::try_join!(
-            serve(listeners.http, router::router(app.clone()), &shutdown),
-            serve(listeners.ops, ops::router(app.clone()), &shutdown),
+            serve(listeners.http, router::router(app.clone()), bounds, &app.metrics, &shutdown),
+            serve(listeners.ops, ops::router(app.clone()), bounds, &app.metrics, &shutdown),
             async { grpc.await.map_err(io::Error::other) },
             async {
                 end_health(health, &shutdown).await;
@@ -117,10 +118,6 @@ pub fn grpc(app: &Arc<App>, streams: TaskTracker, shutdown: CancellationToken) -
         .max_concurrent_streams(CONCURRENT_STREAMS)
         .add_service(ReplicaServer::new(replica).max_decoding_message_size(MAX_REQUEST))
         .add_service(AdminServer::new(AdminService::new(app.clone())).max_decoding_message_size(MAX_REQUEST))
-}
-
-async fn serve(listener: TcpListener, router: Router, shutdown: &CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await
 }
 
 /// Accepted connections for tonic. Where accepting fails, as it does while there are no file descriptors left,
