@@ -2,18 +2,21 @@
 //
 //   node browser.mjs --url AUTHORIZE_URL --redirect-uri http://localhost:PORT/callback
 //        [--decision approve|deny] [--user ada] [--token TOKEN] [--account ACCOUNT_URL] [--screenshots DIRECTORY]
+//        [--no-script]
 //
-// With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out.
+// With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out; with
+// --look-only, it leaves it at logging in there.
 //
-// Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
+// With --no-script, the browser runs none. Prints one line of JSON: what the redirect URI received, the pages on the way,
+// and our cookies. Fails on any console
 // error or Content-Security-Policy violation.
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +27,8 @@ const { values: options } = parseArgs({
     token: { type: 'string', default: '' },
     account: { type: 'string' },
     screenshots: { type: 'string' },
+    'look-only': { type: 'boolean', default: false },
+    'no-script': { type: 'boolean', default: false },
   },
 });
 const DEADLINE = 20_000;
@@ -88,25 +93,24 @@ function listen(redirectUri) {
   });
 }
 
-function chromiumPath() {
-  const candidates = [process.env.PORTCULLIS_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser',
-    '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
-  const found = candidates.find((candidate) => candidate && existsSync(candidate));
-  if (!found) throw new Error('no Chromium found: install it, or name it in PORTCULLIS_CHROMIUM');
-  return found;
-}
-
 async function main() {
   const listener = await listen(options['redirect-uri']);
-  const browser = await chromium.launch({
-    executablePath: chromiumPath(),
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
-  });
+  const browser = await launch();
   const problems = [];
   const pages = [];
   try {
-    const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+    const context = await browser.newContext({
+      viewport: { width: 1000, height: 800 },
+      ignoreHTTPSErrors: true,
+      javaScriptEnabled: !options['no-script'],
+    });
+    const cookies = {};
+    /** Those of ours, each as it was when it was seen first. */
+    const look = async () => {
+      for (const { name, value, expires, ...rest } of await context.cookies(options.url)) {
+        if (name.includes('portcullis')) cookies[name] ??= rest;
+      }
+    };
     const tab = await context.newPage();
     tab.setDefaultTimeout(DEADLINE);
     // Chromium reports violations of the Content-Security-Policy as console errors too.
@@ -116,6 +120,7 @@ async function main() {
     tab.on('pageerror', (error) => problems.push(`script: ${error.message}`));
     const screenshot = async (name) => {
       pages.push(name);
+      await look();
       if (!options.screenshots) return;
       mkdirSync(options.screenshots, { recursive: true });
       const file = `${String(pages.length).padStart(2, '0')}-${name}.png`;
@@ -146,6 +151,7 @@ async function main() {
       await tab.goto(options.account);
       await goOn(logOut);
       await screenshot('account');
+      if (options['look-only']) return { callback: await listener.callback, pages, problems, cookies };
       await tab.click('form[action="/account/replace"] button');
       await tab.waitForSelector('input[name=token]');
       await goOn(logOut);
@@ -154,7 +160,7 @@ async function main() {
       await tab.waitForSelector('button[name=provider]');
       await screenshot('account-login');
     }
-    return { callback: await listener.callback, pages, problems };
+    return { callback: await listener.callback, pages, problems, cookies };
   } catch (error) {
     problems.push(stripVTControlCharacters(error.message));
     return { pages, problems };

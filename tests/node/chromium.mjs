@@ -1,0 +1,20 @@
+// Chromium as the tests want it.
+
+import { existsSync } from 'node:fs';
+
+import { chromium } from 'playwright-core';
+
+function executable() {
+  const candidates = [process.env.PORTCULLIS_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
+  const found = candidates.find((candidate) => candidate && existsSync(candidate));
+  if (!found) throw new Error('no Chromium found: install it, or name it in PORTCULLIS_CHROMIUM');
+  return found;
+}
+
+/** A browser without a profile. */
+export const launch = () => chromium.launch({
+  executablePath: executable(),
+  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
