@@ -2,6 +2,7 @@
 
 # docker build --target control-plane -t portcullis-control-plane .
 # docker build --target authz         -t portcullis-authz .
+# docker build --target sbom --output target/sbom .         what the two are made of, as CycloneDX JSON
 
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
@@ -10,6 +11,12 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked -p portcullis-control-plane -p portcullis-authz \
  && install -D --target-directory=/out target/release/portcullis-control-plane target/release/portcullis-authz
+
+FROM build AS components
+RUN make sbom
+
+FROM scratch AS sbom
+COPY --from=components /src/target/sbom/ /
 
 # bash and grep come with it: the health checks of docker-compose.yml need no more. The directories are there because
 # a new named volume takes over the owner and mode of the directory that it covers.

@@ -1,6 +1,8 @@
 # make run [CONFIG=my.yaml]   a whole Portcullis on this machine; Ctrl-C stops it
 # make test                   every test, end to end with real Envoy, real providers and real clients
 # make faults [ROUNDS=100] [SEED=n]   parts killed and cut off under load, and whether anything is lost
+# make fuzz [MINUTES=1] [TARGETS='form token']   libFuzzer on each of the fuzz targets, for so long
+# make sbom                   what the two binaries are made of, as CycloneDX JSON in target/sbom
 # make lint                   format, lints, documentation, dependencies, spelling
 # make tools                  what the three need; each gets its own by itself
 
@@ -12,8 +14,9 @@ PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 
 CARGO_DENY := 0.20.2
 CARGO_MACHETE := 0.9.2
+CARGO_CYCLONEDX := 0.5.9
 
-.PHONY: run test faults lint tools envoy chromium
+.PHONY: run test faults fuzz sbom lint tools envoy chromium
 
 run: envoy
 	cargo build --workspace --bins
@@ -33,6 +36,35 @@ test: envoy chromium $(TOOLS)/python $(TOOLS)/node
 faults: envoy
 	cargo build --workspace --bins
 	cargo run --quiet --bin faults -- --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
+
+# What cargo-fuzz tells a compiler without sanitizers to do: follow which code is reached and what is compared. All of it
+# is stable Rust; a C++ compiler builds libFuzzer. Build scripts are not concerned, since there is a --target.
+FUZZ_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+FUZZER := target/fuzz/$(FUZZ_TARGET)/release/portcullis-libfuzzer
+TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
+
+fuzz:
+	cp Cargo.lock fuzz/libfuzzer/Cargo.lock
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --manifest-path fuzz/libfuzzer/Cargo.toml \
+		--target $(FUZZ_TARGET) --target-dir target/fuzz
+	@set -e; for target in $(TARGETS); do \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/findings; \
+		echo "=== $$target"; \
+		PORTCULLIS_FUZZ_TARGET=$$target nice $(FUZZER) -max_total_time=$$(( 60 * $(or $(MINUTES),1) )) \
+			-timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=target/fuzz/findings/$$target- target/fuzz/corpus/$$target fuzz/corpus/$$target; \
+	done
+
+sbom: $(TOOLS)/cargo-cyclonedx
+	mkdir -p target/sbom
+	@set -e; for crate in control-plane authz; do \
+		$(TOOLS)/bin/cargo-cyclonedx cyclonedx --manifest-path $$crate/Cargo.toml --format json --describe binaries \
+			--spec-version 1.5 --override-filename portcullis-$$crate.cdx; \
+	done
+	find control-plane authz proto envoy fuzz tests -maxdepth 1 -name '*.cdx.json' -exec mv {} target/sbom/ \;
 
 lint: $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
 	cargo fmt --all --check
@@ -86,6 +118,9 @@ $(TOOLS)/node: tests/node/package-lock.json
 
 $(TOOLS)/cargo-deny:
 	cargo install --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny && touch $@
+
+$(TOOLS)/cargo-cyclonedx:
+	cargo install --locked --root $(TOOLS) --version $(CARGO_CYCLONEDX) cargo-cyclonedx && touch $@
 
 $(TOOLS)/cargo-machete:
 	cargo install --locked --root $(TOOLS) --version $(CARGO_MACHETE) cargo-machete && touch $@

@@ -100,7 +100,8 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+/// The same for its text.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let raw: Raw = serde_saphyr::from_str(text)
         .map_err(|error| ConfigError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
     let mut problems = Vec::new();

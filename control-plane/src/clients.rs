@@ -84,8 +84,22 @@ pub async fn introduce(app: &App, client: &Client) -> Result<Registered, StoreEr
         ClientSource::Document => {
             let unused_until = Some(now.after(app.config.lifetimes.unused_client));
             let record = Client { created_at: now, unused_until, ..client.clone().record() };
-            app.store.register(record, app.config.limits.unused_clients).await
+            let registered = app.store.register(record, app.config.limits.unused_clients).await?;
+            note_room(app, registered);
+            Ok(registered)
         }
+    }
+}
+
+/// Says so in log and metrics where there was no room for a client but what others made.
+pub fn note_room(app: &App, registered: Registered) {
+    match registered {
+        Registered::Done => {}
+        Registered::InPlaceOf(others) => {
+            app.metrics.registrations_pushed_out.inc_by(others as u64);
+            tracing::info!(others, "registrations that nobody had used made room for another");
+        }
+        Registered::Full => tracing::warn!("no room for another client: somebody logs in with each of those"),
     }
 }
 

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 pub use self::mesh::MeshMetrics;
+use crate::limit::Limit;
 
 /// Every metric of the control plane.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub struct Metrics {
     registry: Registry,
     /// Clients registered.
     pub registrations: Counter,
+    /// Unused registrations that were forgotten before their time, to make room.
+    pub registrations_pushed_out: Counter,
+    /// Requests that have run into a limit, by its name.
+    pub limits_reached: Family<LimitLabel, Counter>,
     /// Authorization requests, by what became of them.
     pub authorizations: Family<OutcomeLabel, Counter>,
     /// Provider callbacks, by what became of them.
@@ -67,6 +72,13 @@ pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitLabel {
+    /// Its name.
+    pub limit: &'static str,
+}
+
 /// A token request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TokenLabels {
@@ -106,6 +118,8 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("portcullis"),
             registrations: Counter::default(),
+            registrations_pushed_out: Counter::default(),
+            limits_reached: Family::default(),
             authorizations: Family::default(),
             logins: Family::default(),
             user_tokens: Family::default(),
@@ -136,6 +150,16 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("registrations", "Clients registered", self.registrations.clone());
+        registry.register(
+            "registrations_pushed_out",
+            "Unused registrations that were forgotten before their time, to make room",
+            self.registrations_pushed_out.clone(),
+        );
+        registry.register(
+            "limits_reached",
+            "Requests that have run into a limit, by its name",
+            self.limits_reached.clone(),
+        );
         registry.register(
             "authorizations",
             "Authorization requests, by what became of them",
@@ -219,6 +243,16 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = text::encode(&mut output, &self.registry);
         output
+    }
+
+    /// Counts a limit that was reached.
+    pub fn reached(&self, limit: Limit) {
+        Self::count_limit(&self.limits_reached, limit);
+    }
+
+    /// The same, for whoever has not got all the metrics.
+    pub fn count_limit(family: &Family<LimitLabel, Counter>, limit: Limit) {
+        family.get_or_create(&LimitLabel { limit: limit.name() }).inc();
     }
 
     /// Counts an outcome.

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::Listener;
 use portcullis_proto::mesh::{self, Guard, Observer, Role};
 use portcullis_proto::v1::admin_server::AdminServer;
@@ -30,6 +29,7 @@ use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
 use crate::http::edge_listener::EdgeListener;
 use crate::http::{ops, router};
+use crate::serve::{Bounds, serve};
 use crate::{rewrap, upkeep};
 
 /// How long requests and streams may take to end.
@@ -81,11 +81,12 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
         .add_service(health_service)
         .serve_with_incoming_shutdown(inside(listeners.grpc), shutdown.clone().cancelled_owned());
     let http = EdgeListener::new(inside(listeners.http), observer.clone());
+    let bounds = Bounds::default();
     // All in this one task: where one of them panics, the process ends and says so.
     let serving = async {
         tokio::try_join!(
-            serve(http, router::router(app.clone()), &shutdown),
-            serve(listeners.ops, ops::router(app.clone()), &shutdown),
+            serve(http, router::router(app.clone()), bounds, &app.metrics, &shutdown),
+            serve(listeners.ops, ops::router(app.clone()), bounds, &app.metrics, &shutdown),
             async { grpc.await.map_err(io::Error::other) },
             async {
                 end_health(health, &shutdown).await;
@@ -139,13 +140,6 @@ pub fn grpc(app: &Arc<App>, streams: TaskTracker, shutdown: CancellationToken) -
 
 fn observer(app: &App) -> Arc<dyn Observer> {
     Arc::new(app.metrics.mesh.clone())
-}
-
-async fn serve<L>(listener: L, router: Router, shutdown: &CancellationToken) -> io::Result<()>
-where
-    L: Listener<Addr: Debug>,
-{
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await
 }
 
 /// Accepted connections for tonic. Where accepting fails, as it does while there are no file descriptors left,

@@ -131,7 +131,8 @@ impl<'a, K: Kind> Presented<'a, K> {
         }
         // Not `split_at`: the text may have a character that starts before the cut and ends after it.
         let (signed, claimed) = text.split_at_checked(text.len() - CHECKSUM).ok_or(TokenError::Checksum)?;
-        if !checksum(signed).eq(claimed.bytes()) {
+        let body = signed.as_bytes().get(K::PREFIX.len()..).unwrap_or_default();
+        if !body.iter().all(u8::is_ascii_alphanumeric) || !checksum(signed).eq(claimed.bytes()) {
             return Err(TokenError::Checksum);
         }
         Ok(Self { text, kind: PhantomData })
@@ -164,6 +165,16 @@ mod tests {
 
     use super::*;
     use crate::random::SystemRandom;
+
+    #[test]
+    fn t24_a_checksum_makes_no_token_of_what_is_not_base62() {
+        for odd in [',', ' ', '!', '.', '\u{e9}'] {
+            let body: String = std::iter::repeat_n('0', BODY - odd.len_utf8()).chain([odd]).collect();
+            let signed = format!("pcl_at_{body}");
+            let text = signed.chars().chain(checksum(&signed).map(char::from)).collect::<String>();
+            assert_eq!(Presented::<Access>::parse(&text).unwrap_err(), TokenError::Checksum, "{text}");
+        }
+    }
 
     #[test]
     fn a_new_token_parses_as_its_own_kind_only() {

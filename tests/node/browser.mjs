@@ -2,12 +2,14 @@
 //
 //   node browser.mjs --url AUTHORIZE_URL --redirect-uri http://localhost:PORT/callback
 //        [--decision approve|deny] [--user ada] [--token TOKEN] [--server NAME] [--account ACCOUNT_URL]
-//        [--width PIXELS] [--screenshots DIRECTORY]
+//        [--width PIXELS] [--screenshots DIRECTORY] [--no-script]
 //
-// With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out.
+// With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out; with
+// --look-only, it leaves it at logging in there.
 //
-// Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
-// error or Content-Security-Policy violation, and where a page is wider than the window.
+// With --no-script, the browser runs none. Prints one line of JSON: what the redirect URI received, the pages on the way,
+// and our cookies. Fails on any console error or Content-Security-Policy violation, and where a page is wider than the
+// window.
 
 import { mkdirSync } from 'node:fs';
 import http from 'node:http';
@@ -27,6 +29,8 @@ const { values: options } = parseArgs({
     width: { type: 'string', default: '1000' },
     account: { type: 'string' },
     screenshots: { type: 'string' },
+    'look-only': { type: 'boolean', default: false },
+    'no-script': { type: 'boolean', default: false },
   },
 });
 const DEADLINE = 20_000;
@@ -109,7 +113,18 @@ async function main() {
   const problems = [];
   const pages = [];
   try {
-    const context = await browser.newContext({ viewport: { width: Number(options.width), height: 800 } });
+    const context = await browser.newContext({
+      viewport: { width: Number(options.width), height: 800 },
+      ignoreHTTPSErrors: true,
+      javaScriptEnabled: !options['no-script'],
+    });
+    const cookies = {};
+    /** Those of ours, each as it was when it was seen first. */
+    const look = async () => {
+      for (const { name, value, expires, ...rest } of await context.cookies(options.url)) {
+        if (name.includes('portcullis')) cookies[name] ??= rest;
+      }
+    };
     const tab = await context.newPage();
     tab.setDefaultTimeout(DEADLINE);
     // Chromium reports violations of the Content-Security-Policy as console errors too.
@@ -119,8 +134,12 @@ async function main() {
     tab.on('pageerror', (error) => problems.push(`script: ${error.message}`));
     const screenshot = async (name) => {
       pages.push(name);
-      const overflow = await tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      // Without scripts there is nobody to ask.
+      const overflow = options['no-script']
+        ? 0
+        : await tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       if (overflow > 0) problems.push(`${name} is ${overflow} pixels too wide`);
+      await look();
       if (!options.screenshots) return;
       mkdirSync(options.screenshots, { recursive: true });
       const file = `${String(pages.length).padStart(2, '0')}-${name}.png`;
@@ -151,6 +170,7 @@ async function main() {
       await tab.goto(options.account);
       await goOn(logOut);
       await screenshot('account');
+      if (options['look-only']) return { callback: await listener.callback, pages, problems, cookies };
       await tab.click('form[action="/account/replace"] button');
       await tab.waitForSelector('input[name=token]');
       await goOn(logOut);
@@ -159,7 +179,7 @@ async function main() {
       await tab.waitForSelector('button[name=provider]');
       await screenshot('account-login');
     }
-    return { callback: await listener.callback, pages, problems };
+    return { callback: await listener.callback, pages, problems, cookies };
   } catch (error) {
     problems.push(stripVTControlCharacters(error.message));
     return { pages, problems };

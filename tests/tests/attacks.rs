@@ -7,7 +7,7 @@ use portcullis_tests::client::Client;
 use portcullis_tests::edge::{Request, Response};
 use portcullis_tests::stack::{Part, Stack};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What the demo provider is told about Portcullis.
 const APP_SECRET: &str = "demo-secret";
@@ -194,6 +194,65 @@ async fn t18_no_log_has_a_secret() {
         }
     }
     assert!(stack.log(Part::ControlPlane).contains("logged in"));
+}
+
+#[tokio::test]
+async fn t29_an_open_event_stream_of_a_revoked_token_ends_within_the_routes_bound() {
+    const BOUND: Duration = Duration::from_secs(4);
+    let stack = Stack::builder().stream(BOUND).start().await;
+    let client = Client::register(stack.url(), "Attacks").await;
+    let token = client.login("ada").await.access_token;
+    let request = Request::new("GET", "/demo/mcp")
+        .to(&stack.origin().replace("http://", ""))
+        .header("accept", "text/event-stream")
+        .header("authorization", &format!("Bearer {token}"));
+    let (opened, edge) = (Instant::now(), stack.addresses().edge);
+    let stream = tokio::spawn(async move { request.send(edge).await });
+    let arrived = async {
+        while stack.upstream().take().is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, arrived).await.expect("the request reaches the MCP server");
+    assert_eq!(client.revoke(&token).await.status, StatusCode::OK);
+    let refused = async {
+        while bearer(&stack, &token).await.status != 401 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, refused).await.expect("the token is refused from now on");
+    assert!(!stream.is_finished(), "the stream has ended before the test has shown anything");
+    let response = stream.await.unwrap();
+    assert!(response.status == 200 && response.body.contains("data: tick"), "{response:?}");
+    let lasted = opened.elapsed();
+    assert!(lasted >= BOUND && lasted < 2 * BOUND, "{lasted:?}");
+}
+
+#[tokio::test]
+async fn t17_a_flood_of_registrations_is_slowed_and_pushes_out_its_own_and_known_clients_work_meanwhile() {
+    let limit = |config: &mut Value| config["limits"] = json!({ "unused_clients": 5 });
+    let stack = Stack::builder().configure(move |config, _| limit(config)).start().await;
+    let client = Client::register(stack.url(), "Attacks").await;
+    let tokens = client.login("ada").await;
+    let metadata = json!({ "redirect_uris": ["https://flood.example/cb"] }).to_string();
+    let mut statuses = Vec::new();
+    for _ in 0..80 {
+        let request = Request::new("POST", "/register")
+            .to(&stack.origin().replace("http://", ""))
+            .header("content-type", "application/json")
+            .body(metadata.clone());
+        statuses.push(request.send(stack.addresses().edge).await.status);
+    }
+    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    assert!(count(201) > 5 && count(429) > 0 && count(201) + count(429) == 80, "{statuses:?}");
+    let kept = String::from_utf8(stack.cli(&["clients", "list"]).await.stdout).unwrap();
+    assert_eq!(kept.lines().filter(|line| line.contains(&client.client_id)).count(), 1, "{kept}");
+    assert!(kept.lines().count() <= 5 + 2, "{kept}");
+
+    assert_eq!(client.status(&tokens.access_token).await, StatusCode::OK);
+    assert_eq!(client.refresh(&tokens.refresh_token).await.status, StatusCode::OK);
+    let again = client.login("grace").await;
+    assert_eq!(client.status(&again.access_token).await, StatusCode::OK);
 }
 
 #[tokio::test]

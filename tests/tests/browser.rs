@@ -136,6 +136,79 @@ async fn t28_a_page_of_an_allowed_origin_sends_every_header_that_mcp_has_and_oth
 }
 
 #[tokio::test]
+async fn t10_approval_and_account_need_no_script_and_over_tls_the_cookies_are_this_hosts_alone() {
+    let stack = Stack::builder().tls().start().await;
+    let client = client(&stack).await;
+    let request = client.authorization();
+    let account = format!("{}/account", stack.origin());
+    let more = ["--no-script", "--account", &account, "--look-only"];
+    let seen = visit_and(&client, &request, "approve", "tls", &more).await;
+    assert_eq!(seen["callback"]["iss"], stack.origin());
+    assert!(stack.origin().starts_with("https://"));
+    let pages = ["consent", "demo-login", "done", "account-login", "demo-login", "account"];
+    assert_eq!(seen["pages"], json!(pages));
+    for (name, same_site) in [("__Host-portcullis", "Lax"), ("__Host-portcullis-session", "Strict")] {
+        let expected = json!({
+            "domain": "localhost", "path": "/", "httpOnly": true, "secure": true, "sameSite": same_site,
+        });
+        assert_eq!(seen["cookies"][name], expected, "{name}: {seen}");
+    }
+    assert_eq!(seen["cookies"].as_object().unwrap().len(), 2, "{seen}");
+}
+
+/// What `/metrics` of the control plane says of a counter.
+async fn metric(stack: &Stack, name: &str) -> u64 {
+    let text = reqwest::get(format!("http://{}/metrics", stack.addresses().ops)).await.unwrap();
+    let (text, name) = (text.text().await.unwrap(), format!("portcullis_{name} "));
+    text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn t08_t10_t11_pages_of_other_origins_show_nothing_change_nothing_and_skip_nothing() {
+    for tls in [true, false] {
+        let stack = if tls { Stack::builder().tls().start().await } else { Stack::builder().start().await };
+        let client = client(&stack).await;
+        let (request, tokens) = (client.authorization(), client.login("ada").await);
+        let arguments = [
+            "--url",
+            request.url.as_str(),
+            "--redirect-uri",
+            &client.redirect_uri,
+            "--origin",
+            &stack.origin(),
+        ];
+        let seen = node("elsewhere.mjs", &arguments).await;
+        for site in ["cross-site", "same-site"] {
+            // Over TLS, http pages of the same host are of another site.
+            let is = if tls { "cross-site" } else { site };
+            for page in ["consent", "account"] {
+                let framed = &seen["frames"][site][page];
+                assert_eq!(framed, &json!({ "shown": 0, "refused": true }), "{site} {page}: {seen}");
+            }
+            for action in ["consent", "login", "disconnect", "remove", "logout"] {
+                let post = &seen["posts"][site][action];
+                // Even where the browser has sent the cookie along.
+                let cookie = is == "same-site";
+                let expected = json!({ "status": 403, "site": is, "cookie": cookie });
+                assert_eq!(post, &expected, "{site} {action}: {seen}");
+            }
+            assert_eq!(seen["links"][site], json!({ "asked": true }), "consent is not remembered: {seen}");
+        }
+        // The user's own approval and login, and nothing else.
+        assert_eq!((&seen["callbacks"], &seen["loggedIn"]), (&json!(1), &json!(true)), "{seen}");
+        assert_eq!(seen["connected"], seen["stillConnected"], "{seen}");
+        assert_eq!(
+            metric(&stack, "authorizations_total{outcome=\"approved\"}").await,
+            2,
+            "with the login above"
+        );
+        assert_eq!(metric(&stack, "authorizations_total{outcome=\"forged\"}").await, 2);
+        assert_eq!(metric(&stack, "account_total{outcome=\"forged\"}").await, 8);
+        assert_eq!(client.status(&tokens.access_token).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_given_replaced_and_the_session_logged_out() {
     let check_url = check_url().await;
     let credential = json!({ "user_token": {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use portcullis_control_plane::limit::Limit;
 use portcullis_tests::binaries::root;
 
 /// Names in a text, wherever `before` stands in front of them.
@@ -39,7 +40,7 @@ fn in_sources(directory: &Path, found: &mut BTreeSet<String>) {
 /// Every function of the workspace.
 fn functions() -> BTreeSet<String> {
     let mut written = BTreeSet::new();
-    for part in ["proto", "control-plane", "authz", "envoy", "tests"] {
+    for part in ["proto", "control-plane", "authz", "envoy", "tests", "fuzz"] {
         for kind in ["src", "tests"].map(|kind| root().join(part).join(kind)) {
             if kind.is_dir() {
                 in_sources(&kind, &mut written);
@@ -65,6 +66,29 @@ fn the_table_of_attacks_names_every_test_and_no_other() {
         missing.is_empty() && invented.is_empty(),
         "not in the table: {missing:?}; no test: {invented:?}"
     );
+}
+
+/// Whoever sees a limit in a metric finds there what it is.
+#[test]
+fn the_table_of_limits_has_every_limit_of_the_metric_and_names_tests_that_there_are() {
+    let document = fs::read_to_string(root().join("docs/SECURITY.md")).unwrap();
+    let (_, limits) = document.split_once("\n## Limits").unwrap();
+    let (limits, _) = limits.split_once("\n## ").unwrap();
+    let written = functions();
+    let (mut named, mut tests) = (BTreeSet::new(), 0);
+    for row in limits.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| limit |")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [what, _, _, _, metric, shown] = &cells[..] else { panic!("{row}") };
+        let name = what.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(name, _)| name);
+        assert_eq!(name.is_some(), metric.contains("limits_reached"), "{row}");
+        named.extend(name);
+        for test in quoted(shown) {
+            assert!(written.contains(test), "no test: {test}");
+            tests += 1;
+        }
+    }
+    assert_eq!(named, Limit::ALL.map(Limit::name).into());
+    assert!(tests > 30, "only {tests}");
 }
 
 /// In a row the cell before the last says where a requirement is built, the last which test shows it; a point that is

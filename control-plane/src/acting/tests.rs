@@ -92,9 +92,10 @@ async fn t17_the_provider_registers_nobody_before_approval_and_no_more_than_the_
     for _ in 0..3 {
         let page = world.authorize(&other, &[]).await;
         let answer = world.decide(&page, "approve").await;
-        assert!(answer.is_page(502), "{answer:#?}");
+        assert!(answer.is_page(503), "{answer:#?}");
         assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
     }
+    assert_eq!(world.reached("provider_clients"), 3);
     assert_eq!(world.provider.registrations(), ["Known via Portcullis"], "the provider is not troubled");
     world.tokens(&known).await;
 }

@@ -12,24 +12,31 @@ use portcullis_proto::ids::ClientId;
 use super::browser::Browser;
 use super::extract::AtIssuer;
 use super::page::{Consent, page, problem};
+use super::respond::reached;
 use super::server_choice;
 use crate::app::App;
 use crate::clients::{self, ClientError};
 use crate::issuer::Issuer;
+use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::oauth::client::{Client, ClientSource};
 use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::error::OAuthError;
-use crate::oauth::params::Params;
+use crate::oauth::params::{Params, ParamsError};
 use crate::oauth::pending::AuthorizationRequest;
 use crate::oauth::redirect_uri::RedirectTarget;
 use crate::oauth::request::{self, Checked};
 use crate::store::StoreError;
 
+/// The title of the page that says so.
+pub const UNUSABLE: &str = "This request cannot be used";
+
 /// Why a request gets no further.
 pub enum Refusal {
     /// There is nobody to redirect to: a page of our own.
     Local(StatusCode, String),
+    /// The same, because of a limit.
+    Limit(Limit, String),
     /// The client is told.
     Redirect(RedirectTarget, Option<String>, OAuthError),
 }
@@ -61,25 +68,32 @@ pub async fn authorize(
         }
         Err(Refusal::Local(status, message)) => {
             Metrics::count(&app.metrics.authorizations, "refused");
-            problem(status, "This request cannot be used", &message)
+            problem(status, UNUSABLE, &message)
+        }
+        Err(Refusal::Limit(limit, message)) => {
+            Metrics::count(&app.metrics.authorizations, "refused");
+            reached(limit, problem(StatusCode::BAD_REQUEST, UNUSABLE, &message))
         }
         Err(Refusal::Redirect(target, state, error)) => {
             Metrics::count(&app.metrics.authorizations, "refused");
             tracing::info!(error = error.code.as_str(), why = error.description, "authorization refused");
-            see_other(&error_url(&issuer, &target, state.as_deref(), &error))
+            reached(error.limit, see_other(&error_url(&issuer, &target, state.as_deref(), &error)))
         }
     }
 }
 
 /// Checks an authorization request from its query alone: the same for the page and for its form.
 pub async fn examine(app: &App, issuer: &Issuer, query: &str) -> Result<(Client, Checked), Refusal> {
-    let bad = |message: String| Refusal::Local(StatusCode::BAD_REQUEST, message);
-    let faulty = |why: &dyn Display| {
-        bad(format!(
+    let message = |why: &dyn Display| {
+        format!(
             "There is a mistake in what the application asked for: {why}. You have not been sent anywhere."
-        ))
+        )
     };
-    let params = Params::parse(query).map_err(|error| faulty(&error))?;
+    let faulty = |why: &dyn Display| Refusal::Local(StatusCode::BAD_REQUEST, message(why));
+    let params = Params::parse(query).map_err(|error| match error {
+        ParamsError::TooMany => Refusal::Limit(Limit::Parameters, message(&error)),
+        _ => faulty(&error),
+    })?;
     let id = ClientId::new(params.require("client_id").map_err(|error| faulty(&error))?);
     let client = clients::find(app, &id).await?;
     let target = request::target(&params, &client, app.issuers.origins()).map_err(|error| faulty(&error))?;

@@ -16,12 +16,13 @@ use super::browser::Browser;
 use super::extract::AtIssuer;
 use super::grant::{self, Ready};
 use super::login::login;
-use super::page::{problem, problem_going_back, unknown_login};
+use super::page::{limited, problem, problem_going_back, unknown_login};
 use crate::acting::{self, ActingError};
 use crate::app::App;
 use crate::clients::{self, ClientError};
 use crate::credential::user_token;
 use crate::issuer::Issuer;
+use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::oauth::admission;
 use crate::oauth::error::{ErrorCode, OAuthError};
@@ -46,8 +47,8 @@ enum LoginError {
     ClientGone,
     #[error("the client is not what it was any more: {0}")]
     Client(#[from] ClientError),
-    #[error("too many logins wait for a token, or too many sessions are open")]
-    Full,
+    #[error("{}", .0.reached())]
+    Limit(Limit),
     #[error(transparent)]
     Acting(#[from] ActingError),
     #[error(transparent)]
@@ -123,7 +124,7 @@ async fn log_in(
             let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending));
             let (identity, _) = identified.await.map_err(late)??;
             let opened = account::open_session(app, issuer, &pending.provider, identity).await?;
-            let opened = opened.ok_or(LoginError::Full)?;
+            let opened = opened.map_err(LoginError::Limit)?;
             Metrics::count(&app.metrics.logins, "account");
             Ok(opened)
         }
@@ -171,7 +172,7 @@ async fn authorize(
 ) -> Result<Response, LoginError> {
     if user_token::is_missing(app, &grant).await? {
         let asked = super::user_token::begin(app, browser, request, grant).await?;
-        let asked = asked.ok_or(LoginError::Full)?;
+        let asked = asked.map_err(LoginError::Limit)?;
         Metrics::count(&app.metrics.logins, "token_asked");
         return Ok(asked);
     }
@@ -211,15 +212,9 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
             );
             ("unreachable", page)
         }
-        LoginError::Full => {
-            let page = problem_going_back(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This service has too much to do",
-                "Nothing has been granted. Go back and try again in a minute.",
-                &url(ErrorCode::TemporarilyUnavailable, "too many logins are under way"),
-                name.as_deref(),
-            );
-            ("full", page)
+        LoginError::Limit(limit) => {
+            let url = url(ErrorCode::TemporarilyUnavailable, limit.reached());
+            ("full", limited(*limit, &url, name.as_deref()))
         }
         LoginError::NotAdmitted(_) | LoginError::Provider(ProviderError::NotAllowed(_)) => {
             let page = problem_going_back(

@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tokio::time::timeout;
 
-use super::authorize::{Refusal, consent_page, error_url, examine, refusal_url};
+use super::authorize::{Refusal, UNUSABLE, consent_page, error_url, examine, refusal_url};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::login::{self, BeginError, Started};
-use super::page::{Continue, foreign_form, page, problem, problem_going_back};
+use super::page::{Continue, foreign_form, limited, page, problem, problem_going_back};
+use super::respond::reached;
 use super::server_choice::{self, Chosen};
 use crate::acting;
 use crate::app::App;
@@ -45,11 +46,14 @@ pub async fn consent(
     let (client, checked) = match examine(&app, &issuer, query).await {
         Ok(examined) => examined,
         Err(Refusal::Local(status, message)) => {
-            return problem(status, "This request cannot be used", &message);
+            return problem(status, UNUSABLE, &message);
+        }
+        Err(Refusal::Limit(limit, message)) => {
+            return reached(limit, problem(StatusCode::BAD_REQUEST, UNUSABLE, &message));
         }
         Err(Refusal::Redirect(target, state, error)) => {
             let url = error_url(&issuer, &target, state.as_deref(), &error);
-            return send_on("Going back", &url, &target.display_host());
+            return reached(error.limit, send_on("Going back", &url, &target.display_host()));
         }
     };
     let decision = form.get("decision");
@@ -104,9 +108,10 @@ async fn approve(
             tracing::info!(client = %client.id, server = %request.server, provider, "approved; on to the provider");
             send_on("Going on to log in", &url, &provider)
         }
-        Err(BeginError::Full) => {
-            tracing::warn!("approval refused: too many logins are under way");
-            unavailable()
+        Err(error) if let Some(limit) = error.limit() => {
+            tracing::warn!(client = %client.id, server = %request.server, %error, "approval refused");
+            let url = refusal_url(issuer, &request, &OAuthError::limited(limit));
+            limited(limit, &url, client.name.as_deref())
         }
         Err(error) => {
             tracing::error!(client = %client.id, server = %request.server, %error, "a login could not begin");

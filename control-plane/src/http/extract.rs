@@ -9,8 +9,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::respond::Failure;
+use super::router::MAX_BODY;
 use crate::app::App;
 use crate::issuer::Issuer;
+use crate::limit::Limit;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::params::Params;
 
@@ -70,8 +72,15 @@ async fn body(
         return Err(refuse(code, &format!("Content-Type must be {media_type}")));
     }
     Bytes::from_request(request, app).await.map_err(|rejection| {
-        let mut response = refuse(code, "the body is too long, or was cut off");
-        *response.status_mut() = rejection.status();
+        let status = rejection.status();
+        let error = if status == StatusCode::PAYLOAD_TOO_LARGE {
+            let description = format!("the body has more than {MAX_BODY} bytes");
+            OAuthError::new(code, description).because_of(Limit::Body)
+        } else {
+            OAuthError::new(code, "the body was cut off")
+        };
+        let mut response = Failure(error).into_response();
+        *response.status_mut() = status;
         response
     })
 }

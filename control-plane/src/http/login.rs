@@ -8,6 +8,7 @@ use crate::acting::{Acting, ActingError};
 use crate::app::App;
 use crate::config::Server;
 use crate::issuer::Issuer;
+use crate::limit::Limit;
 use crate::oauth::admission::NO_QUESTIONS;
 use crate::oauth::pending::{BrowserId, Pending, Purpose, StateId};
 use crate::provider::{AppCredentials, Login, ProviderError};
@@ -27,9 +28,9 @@ pub enum BeginError {
     /// The configuration has changed.
     #[error("the server or its provider is not configured")]
     NotConfigured,
-    /// `limits.pending`.
-    #[error("too many logins are under way")]
-    Full,
+    /// There are too many of something.
+    #[error("{}", .0.reached())]
+    Limit(Limit),
     /// Nobody can act at the provider.
     #[error(transparent)]
     Acting(#[from] ActingError),
@@ -65,7 +66,8 @@ pub async fn begin(
     let url = upstream.authorization_url(&login(app, issuer, &acting.credentials, &pending, &state)).await?;
     match app.store.begin(StateId::of(&state), pending, app.config.limits.pending).await? {
         Begun::Done => Ok(Started { url: url.into(), provider: provider.to_string() }),
-        Begun::Full => Err(BeginError::Full),
+        Begun::Full => Err(BeginError::Limit(Limit::Pending)),
+        Begun::TooMany => Err(BeginError::Limit(Limit::PendingInBrowser)),
     }
 }
 
@@ -95,6 +97,16 @@ pub fn login<'a>(
 // === impl BeginError ===
 
 impl BeginError {
+    /// The limit that was reached, where it was one.
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Limit(limit) => Some(*limit),
+            Self::Acting(ActingError::Full) => Some(Limit::ProviderClients),
+            Self::Acting(ActingError::TooManyUnused) => Some(Limit::UnusedClients),
+            _ => None,
+        }
+    }
+
     /// Whether it is the provider that will have no client registered, now and later.
     pub fn is_refusal(&self) -> bool {
         matches!(

@@ -4,6 +4,9 @@ use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::respond::reached;
+use crate::limit::Limit;
+
 /// `default-src 'none'` and what little a form needs. `form-action` holds for the whole chain of redirects
 /// behind a form in Chromium; that is why no form of ours is answered with a redirect, but with [`Continue`].
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; \
@@ -207,6 +210,19 @@ pub fn problem_going_back(
 ) -> Response {
     let way_back = Some((url, client.unwrap_or("the application")));
     page(status, &Problem { title, message, way_back })
+}
+
+/// A page that says which limit was reached, with a way back as of [`problem_going_back`].
+pub fn limited(limit: Limit, url: &str, client: Option<&str>) -> Response {
+    let status = if limit.is_own() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut title = limit.reached().to_owned();
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let message = format!("Nothing has been granted. {}", limit.advice());
+    let mut response = reached(limit, problem_going_back(status, &title, &message, url, client));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    response
 }
 
 /// `GET /assets/portcullis.css`.

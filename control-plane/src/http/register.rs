@@ -9,9 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::extract::{AtIssuer, JsonBody};
-use super::respond::{Failure, json_bytes};
+use super::respond::{Failure, json_bytes, reached};
 use crate::app::App;
-use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::clients;
+use crate::limit::Limit;
+use crate::oauth::error::OAuthError;
 use crate::oauth::registration::Registration;
 use crate::store::Registered;
 
@@ -50,19 +52,15 @@ pub async fn register(
         }
     }
     let (id, name) = (client.id.clone(), client.name.clone());
-    match app.store.register(client, app.config.limits.unused_clients).await.map_err(OAuthError::from)? {
-        Registered::Done => {
-            app.metrics.registrations.inc();
-            tracing::info!(client = %id, name, "client registered");
-            Ok(json_bytes(StatusCode::CREATED, answer.to_string().into_bytes()))
-        }
-        Registered::Full => {
-            tracing::warn!("registration refused: too many registrations that nobody has used");
-            Err(OAuthError::new(
-                ErrorCode::TemporarilyUnavailable,
-                "too many clients have registered lately; try again later",
-            )
-            .into())
-        }
-    }
+    let registered = app.store.register(client, app.config.limits.unused_clients).await;
+    let registered = registered.map_err(OAuthError::from)?;
+    clients::note_room(&app, registered);
+    let limit = match registered {
+        Registered::Done => None,
+        Registered::InPlaceOf(_) => Some(Limit::UnusedClients),
+        Registered::Full => return Err(OAuthError::limited(Limit::UnusedClients).into()),
+    };
+    app.metrics.registrations.inc();
+    tracing::info!(client = %id, name, "client registered");
+    Ok(reached(limit, json_bytes(StatusCode::CREATED, answer.to_string().into_bytes())))
 }

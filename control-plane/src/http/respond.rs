@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_proto::seal::OpenError;
 
+use crate::limit::Limit;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::store::StoreError;
 
@@ -17,7 +18,7 @@ pub struct Failure(pub OAuthError);
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        let mut response = no_store((error.status(), Json(&error)).into_response());
+        let mut response = reached(error.limit, no_store((error.status(), Json(&error)).into_response()));
         let headers = response.headers_mut();
         // RFC 6749 section 5.2 asks for it where the client used the header; RFC 9110 section 15.5.2 always.
         if error.code == ErrorCode::InvalidClient {
@@ -49,6 +50,14 @@ impl From<OpenError> for OAuthError {
         tracing::error!(%error, "is a master key missing from the ring?");
         Self::server_error()
     }
+}
+
+/// Says of an answer that it is what it is because of a limit, where that is so. The router counts it.
+pub fn reached(limit: impl Into<Option<Limit>>, mut response: Response) -> Response {
+    if let Some(limit) = limit.into() {
+        response.extensions_mut().insert(limit);
+    }
+    response
 }
 
 /// Marks an answer as one that no cache may keep (RFC 6749 section 5.1).

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
@@ -14,14 +15,18 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::{Span, info_span};
 
+use super::respond::reached;
 use super::{
     account, authorize, callback, consent, metadata, openapi, page, provider_client, register, revoke, token,
     user_token,
 };
 use crate::app::App;
+use crate::limit::Limit;
 
 /// Largest request body, in bytes. The edge has the same bound.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
+/// Longest path and query, in bytes: more than the longest `state` and redirect URI, escaped, come to.
+const MAX_URI: usize = 16 * 1024;
 /// Longest time for an answer. The edge waits 30 s; what asks a provider has a shorter bound of its own.
 const DEADLINE: Duration = Duration::from_secs(25);
 
@@ -58,6 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
     bounded(open_to_scripts)
         .layer(cors())
         .merge(bounded(pages))
+        .layer(from_fn_with_state(app.clone(), limited))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_failure(()))
         .with_state(app)
 }
@@ -68,6 +74,21 @@ fn bounded(router: Router<Arc<App>>) -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
         .layer(CatchPanicLayer::new())
+}
+
+/// Refuses a URI that is too long, and counts limits that were reached.
+async fn limited(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+    let response = if length > MAX_URI {
+        let text = format!("the URI has more than {MAX_URI} bytes\n");
+        reached(Limit::Uri, (StatusCode::URI_TOO_LONG, text).into_response())
+    } else {
+        next.run(request).await
+    };
+    if let Some(limit) = response.extensions().get::<Limit>() {
+        app.metrics.reached(*limit);
+    }
+    response
 }
 
 /// For what a HEAD, which promises to change nothing, would use up.

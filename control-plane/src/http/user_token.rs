@@ -18,6 +18,7 @@ use crate::clients;
 use crate::config;
 use crate::credential::user_token::{CheckError, check, seal, wanted_by};
 use crate::issuer::Issuer;
+use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::oauth::enrolment::{self, Enrolment, EnrolmentId};
 use crate::oauth::error::{ErrorCode, OAuthError};
@@ -37,13 +38,13 @@ pub enum Untaken {
     Check(#[from] CheckError),
 }
 
-/// Keeps the login until there is a token, and asks for one. Answers `None` where too many are waiting.
+/// Keeps the login until there is a token, and asks for one. The limit where too many are waiting.
 pub(super) async fn begin(
     app: &App,
     browser: &Browser,
     request: &AuthorizationRequest,
     grant: Grant,
-) -> Result<Option<Response>, StoreError> {
+) -> Result<Result<Response, Limit>, StoreError> {
     let id = random::base62(app.random.as_ref(), 43);
     let enrolment = Enrolment {
         request: request.clone(),
@@ -53,8 +54,9 @@ pub(super) async fn begin(
         expires_at: app.now().after(enrolment::LIFETIME),
     };
     match app.store.enrol(EnrolmentId::of(&id), enrolment.clone(), app.config.limits.pending).await? {
-        Begun::Done => Ok(Some(ask(app, browser, &id, &enrolment, None).await)),
-        Begun::Full => Ok(None),
+        Begun::Done => Ok(Ok(ask(app, browser, &id, &enrolment, None).await)),
+        Begun::Full => Ok(Err(Limit::Enrolments)),
+        Begun::TooMany => Ok(Err(Limit::EnrolmentsOfUser)),
     }
 }
 

@@ -12,6 +12,8 @@ use super::user_token::Holder;
 
 /// How long the user has. Long enough to make a token elsewhere.
 pub const LIFETIME: Duration = Duration::from_mins(10);
+/// Most that one user may have waiting.
+pub const MOST_OF_A_USER: usize = 10;
 /// How many tokens may be tried: nobody finds one by trying.
 pub const ATTEMPTS: u32 = 10;
 

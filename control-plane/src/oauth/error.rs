@@ -3,6 +3,8 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::limit::Limit;
+
 use super::{code, params, pkce, redirect_uri, registration, resource, scope};
 
 /// An OAuth error response (RFC 6749 sections 4.1.2.1 and 5.2).
@@ -14,6 +16,9 @@ pub struct OAuthError {
     /// For the client's developer; names the parameter that is wrong.
     #[serde(rename = "error_description")]
     pub description: String,
+    /// The limit that was reached, where it was one. For our own metrics.
+    #[serde(skip)]
+    pub limit: Option<Limit>,
 }
 
 /// The codes that we use, each from the RFC named.
@@ -53,7 +58,18 @@ impl OAuthError {
     pub fn new(code: ErrorCode, description: impl AsRef<str>) -> Self {
         let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
         let description = description.as_ref().chars().map(|c| if allowed(c) { c } else { '\'' });
-        Self { code, description: description.take(300).collect() }
+        Self { code, description: description.take(300).collect(), limit: None }
+    }
+
+    /// The same, because of a limit.
+    #[must_use]
+    pub fn because_of(self, limit: impl Into<Option<Limit>>) -> Self {
+        Self { limit: limit.into(), ..self }
+    }
+
+    /// What a client is told that is not to blame for it, and may try again.
+    pub fn limited(limit: Limit) -> Self {
+        Self::new(ErrorCode::TemporarilyUnavailable, limit.reached()).because_of(limit)
     }
 
     /// A code or refresh token that is not good, for whatever reason: RFC 6749 has one code for all.
@@ -111,7 +127,8 @@ impl ErrorCode {
 
 impl From<params::ParamsError> for OAuthError {
     fn from(error: params::ParamsError) -> Self {
-        Self::new(ErrorCode::InvalidRequest, error.to_string())
+        let limit = (error == params::ParamsError::TooMany).then_some(Limit::Parameters);
+        Self::new(ErrorCode::InvalidRequest, error.to_string()).because_of(limit)
     }
 }
 
@@ -154,7 +171,8 @@ impl From<code::Refused> for OAuthError {
 
 impl From<redirect_uri::RedirectUriError> for OAuthError {
     fn from(error: redirect_uri::RedirectUriError) -> Self {
-        Self::new(ErrorCode::InvalidRedirectUri, error.to_string())
+        let limit = (error == redirect_uri::RedirectUriError::TooLong).then_some(Limit::RedirectUris);
+        Self::new(ErrorCode::InvalidRedirectUri, error.to_string()).because_of(limit)
     }
 }
 
@@ -162,7 +180,10 @@ impl From<registration::MetadataError> for OAuthError {
     fn from(error: registration::MetadataError) -> Self {
         match error {
             registration::MetadataError::RedirectUri(error) => error.into(),
-            other => Self::new(ErrorCode::InvalidClientMetadata, other.to_string()),
+            other => {
+                let limit = other.limit();
+                Self::new(ErrorCode::InvalidClientMetadata, other.to_string()).because_of(limit)
+            }
         }
     }
 }

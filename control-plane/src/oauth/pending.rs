@@ -12,6 +12,9 @@ use super::provider_client::ActingClient;
 use super::redirect_uri::RedirectTarget;
 use super::scope::Scopes;
 
+/// Most logins that one browser may have under way: more than anybody has windows for.
+pub const MOST_IN_A_BROWSER: usize = 20;
+
 /// SHA-256 of the `state` that we sent to the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateId(pub [u8; 32]);

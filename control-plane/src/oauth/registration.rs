@@ -12,6 +12,7 @@ use super::application_type::ApplicationType;
 use super::client::{Client, ClientAuth, ClientSource};
 use super::client_keys::{KeyError, KeySource};
 use super::redirect_uri::{RedirectUri, RedirectUriError};
+use crate::limit::Limit;
 
 /// Most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 20;
@@ -95,6 +96,21 @@ pub enum MetadataError {
     /// A metadata document without what a user is to be shown.
     #[error("client_name is missing or empty")]
     Name,
+}
+
+// === impl MetadataError ===
+
+impl MetadataError {
+    /// The limit that was reached, where it was one.
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::TooManyRedirectUris
+            | Self::LongRedirectUris
+            | Self::RedirectUri(RedirectUriError::TooLong) => Some(Limit::RedirectUris),
+            Self::Keys(KeyError::TooMany) => Some(Limit::Jwks),
+            _ => None,
+        }
+    }
 }
 
 // === impl Registration ===

@@ -14,6 +14,7 @@ use super::pkce::CodeChallenge;
 use super::redirect_uri::RedirectTarget;
 use super::resource::{self, Resource, ResourceError};
 use super::scope::Scopes;
+use crate::limit::Limit;
 
 /// Longest `state`, in bytes.
 const MAX_STATE: usize = 2048;
@@ -77,7 +78,8 @@ pub fn check(
         return Err(OAuthError::new(ErrorCode::InvalidRequest, "response_mode must be query"));
     }
     if params.get("state").is_some_and(|state| state.len() > MAX_STATE) {
-        return Err(OAuthError::new(ErrorCode::InvalidRequest, "state is too long"));
+        let description = format!("state has more than {MAX_STATE} bytes");
+        return Err(OAuthError::new(ErrorCode::InvalidRequest, description).because_of(Limit::State));
     }
     let challenge =
         CodeChallenge::from_params(params.get("code_challenge"), params.get("code_challenge_method"))?;

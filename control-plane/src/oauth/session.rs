@@ -11,6 +11,8 @@ use super::hash::sha256;
 
 /// How long a session lives, however much it is used.
 pub const LIFETIME: Duration = Duration::from_mins(15);
+/// Most sessions that one user may have at a time: more than anybody has devices for.
+pub const MOST_OF_A_USER: usize = 10;
 /// How many tokens may be tried in one.
 pub const ATTEMPTS: u32 = 10;
 

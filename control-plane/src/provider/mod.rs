@@ -11,6 +11,8 @@ mod authorization;
 mod cached;
 mod client_key;
 mod entra;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod github;
 mod google;
 mod http;

@@ -17,6 +17,7 @@ use portcullis_proto::random::SystemRandom;
 use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{AppCredentials, ClientAuth, Http, Login, ProviderError, ProviderTokens, client_key};
@@ -50,12 +51,6 @@ type TokenClient = Client<
 #[derive(Deserialize, Serialize)]
 struct IdTokenMember {
     id_token: Option<String>,
-}
-
-/// An OAuth error response (RFC 6749 section 5.2). Its description is nobody's business.
-#[derive(Deserialize)]
-struct ErrorAnswer {
-    error: String,
 }
 
 // === impl TokenEndpoint ===
@@ -152,9 +147,11 @@ pub(super) fn screen_for(
     success: &[StatusCode],
     answer: Response<Vec<u8>>,
 ) -> Result<Response<Vec<u8>>, ProviderError> {
-    match serde_json::from_slice(answer.body()) {
-        Ok(ErrorAnswer { error }) if error == "invalid_grant" => Err(ProviderError::InvalidGrant),
-        Ok(ErrorAnswer { error }) if !error.is_empty() => Err(ProviderError::Refused(error_code(&error))),
+    // As a map: of a member that is there twice, one counts.
+    let members: Map<String, Value> = serde_json::from_slice(answer.body()).unwrap_or_default();
+    match members.get("error").and_then(Value::as_str) {
+        Some("invalid_grant") => Err(ProviderError::InvalidGrant),
+        Some(error) if !error.is_empty() => Err(ProviderError::Refused(error_code(error))),
         _ if success.contains(&answer.status()) => Ok(answer),
         _ => Err(ProviderError::Refused(format!("HTTP {}", answer.status().as_u16()))),
     }
@@ -178,6 +175,13 @@ fn failure(error: RequestTokenError<ProviderError, BasicErrorResponse>) -> Provi
             ProviderError::Malformed("the token endpoint's answer is not the JSON that it must be".into())
         }
     }
+}
+
+/// The tokens in an answer that has passed [`screen`].
+#[cfg(feature = "fuzzing")]
+pub(super) fn read(answer: Response<Vec<u8>>, now: Timestamp) -> Result<ProviderTokens, ProviderError> {
+    let malformed = |_| ProviderError::Malformed("not the JSON that it must be".into());
+    tokens(&serde_json::from_slice(answer.body()).map_err(malformed)?, now)
 }
 
 /// The tokens, where they can be used.

@@ -23,6 +23,8 @@ macro_rules! contract {
         $crate::store::contract::contract! {
             @cases $open;
             clients: a_client_is_kept, a_client_is_forgotten_unless_used, the_quota_counts_unused_clients,
+                the_unused_client_whose_end_is_next_makes_room, whoever_is_about_to_log_in_does_not_lose_the_client,
+                a_client_that_somebody_has_logged_in_with_never_makes_room, of_parallel_registrations_no_more_than_the_quota_stay,
                 clients_are_listed_in_order, a_client_that_is_there_counts_once_and_stays_if_used, a_record_replaces_what_was_there, a_recorded_client_can_be_granted,
                 what_is_good_once_is_used_once, of_parallel_uses_one_is_the_first,
                 what_was_used_is_forgotten_in_its_time;
@@ -30,7 +32,7 @@ macro_rules! contract {
                 they_go_with_their_client, revoking_another_scope_leaves_them,
                 an_expiring_one_is_followed_by_another_and_kept_to_its_end;
             logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
-                the_quota_counts_logins_under_way, of_parallel_takers_one_wins;
+                the_quota_counts_logins_under_way, one_browser_has_so_many_logins, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,
                 live_grants_are_listed_in_order;
             lease: of_parallel_askers_one_gets_the_lease, only_what_lives_in_that_version_is_leased,
@@ -58,12 +60,12 @@ macro_rules! contract {
                 it_does_no_more_than_it_may;
             users: an_enrolment_ends_in_a_grant_a_code_and_a_token, an_enrolment_is_for_its_browser_and_in_time,
                 attempts_are_counted_and_run_out, an_enrolment_is_taken_once, of_parallel_finishes_one_wins,
-                the_quota_counts_enrolments, what_is_revoked_meanwhile_ends_an_enrolment,
+                the_quota_counts_enrolments, one_user_has_so_many_enrolments, what_is_revoked_meanwhile_ends_an_enrolment,
                 a_new_token_ends_the_access_tokens_that_had_the_old_one,
                 a_token_that_a_second_enrolment_brings_replaces_the_first,
                 a_removed_token_takes_the_users_grants_there_along, a_revocation_leaves_the_users_token,
                 a_user_has_grants_while_they_live;
-            sessions: a_session_lasts_until_it_ends, the_quota_counts_sessions, attempts_in_a_session_run_out,
+            sessions: a_session_lasts_until_it_ends, the_quota_counts_sessions, one_user_has_so_many_sessions, attempts_in_a_session_run_out,
                 whoever_revokes_a_user_ends_the_users_sessions;
             wrapped: every_row_with_something_sealed_is_found, pages_find_each_row_once,
                 what_is_sealed_is_replaced_and_nothing_else, a_concurrent_change_wins, what_is_gone_does_not_come_back,

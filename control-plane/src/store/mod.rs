@@ -39,8 +39,11 @@ use crate::oauth::refresh::RefreshToken;
 pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
     // --- clients ---
 
-    /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already. One that is there
-    /// and that nobody has logged in with is replaced, and counts once; any other stays as it is.
+    /// Keeps a new client. Where `quota` clients that nobody has logged in with are there already, those are forgotten in
+    /// its place whose `unused_until` is next; not one that somebody may be about to log in with: one that a
+    /// [login](Self::begin) or [enrolment](UserStore::enrol) is for, up to a minute after its time. Where there are only
+    /// such ones it is not kept. One that is there and that nobody has logged in with is replaced, and counts once; any
+    /// other stays as it is.
     async fn register(&self, client: Client, quota: usize) -> Result<Registered, StoreError>;
 
     /// A client that has not been forgotten.
@@ -87,7 +90,8 @@ pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
 
     // --- logins under way ---
 
-    /// Keeps an approved login, unless `quota` of them are there already.
+    /// Keeps an approved login, unless `quota` of them are there already, or
+    /// [so many](crate::oauth::pending::MOST_IN_A_BROWSER) of its browser.
     async fn begin(&self, state: StateId, pending: Pending, quota: usize) -> Result<Begun, StoreError>;
 
     /// Hands the login out, once: to the browser that approved it, and not after its time. Another browser,
@@ -245,7 +249,9 @@ pub struct Issue {
 pub enum Registered {
     /// It is kept.
     Done,
-    /// There are too many that nobody uses.
+    /// It is kept, and so many that nobody had used are forgotten.
+    InPlaceOf(usize),
+    /// There are too many that nobody has used yet and somebody may be about to.
     Full,
 }
 
@@ -256,6 +262,8 @@ pub enum Begun {
     Done,
     /// There are too many of its kind.
     Full,
+    /// There are too many of its kind that the same browser or user has.
+    TooMany,
 }
 
 /// What became of a grant.

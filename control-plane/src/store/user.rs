@@ -2,7 +2,7 @@
 //! the account page.
 
 use async_trait::async_trait;
-use portcullis_proto::ids::{ProviderName, Subject, TokenId};
+use portcullis_proto::ids::{ProviderName, ServerName, Subject, TokenId};
 use portcullis_proto::revocation::Entry;
 use portcullis_proto::time::Timestamp;
 
@@ -19,7 +19,8 @@ use crate::oauth::user_token::{Holder, UserToken};
 pub trait UserStore: Send + Sync + 'static {
     // --- logins that wait for a token of the user's own ---
 
-    /// Keeps an enrolment (its grant's `born` set to the log's head), unless `quota` of them are there already.
+    /// Keeps an enrolment (its grant's `born` set to the log's head), unless `quota` of them are there already, or
+    /// [so many](crate::oauth::enrolment::MOST_OF_A_USER) of its user.
     async fn enrol(&self, id: EnrolmentId, enrolment: Enrolment, quota: usize) -> Result<Begun, StoreError>;
 
     /// Counts one more token that is going to be tried, and hands out the enrolment with that counted: to its own
@@ -70,17 +71,19 @@ pub trait UserStore: Send + Sync + 'static {
     /// log's entries.
     async fn remove_user_token(&self, holder: &Holder, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
 
-    /// A user's live grants, in the order of their ids; at most `limit`.
+    /// A user's live grants at any of these servers, in the order of their ids; at most `limit`.
     async fn grants_of(
         &self,
         provider: &ProviderName,
         subject: &Subject,
+        servers: &[ServerName],
         limit: usize,
     ) -> Result<Vec<Grant>, StoreError>;
 
     // --- sessions on the account page ---
 
-    /// Keeps a session (its `born` set to the log's head), unless `quota` of them are there already.
+    /// Keeps a session (its `born` set to the log's head), unless `quota` of them are there already, or
+    /// [so many](crate::oauth::session::MOST_OF_A_USER) of its user.
     async fn open_session(&self, id: SessionId, session: Session, quota: usize) -> Result<Begun, StoreError>;
 
     /// A session that is not over and that nothing has revoked.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use portcullis_proto::mesh::Role;
 use serde_json::{Value, json};
@@ -67,6 +68,8 @@ pub struct Builder {
     mesh: bool,
     small_disk: Option<(Part, u64)>,
     front: Option<Manner>,
+    tls: bool,
+    stream: Option<Duration>,
     configure: Vec<Change>,
     configure_authz: Vec<ChangeAuthz>,
 }
@@ -146,6 +149,20 @@ impl Builder {
         self
     }
 
+    /// Gives the edge a certificate, which nobody vouches for: clients and browsers speak https.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// How long one request to the MCP server may last; a quarter of an hour otherwise.
+    #[must_use]
+    pub fn stream(mut self, bound: Duration) -> Self {
+        self.stream = Some(bound);
+        self
+    }
+
     /// Puts a proxy in front of the edge, at the address that clients know: see [`Stack::front`].
     #[must_use]
     pub fn front(mut self, manner: Manner) -> Self {
@@ -165,7 +182,7 @@ impl Builder {
         let directory = tempfile::tempdir().expect("a directory");
         let addresses = self.addresses.unwrap_or_else(|| Addresses::free(self.further_authz + 1));
         let mut config = config(directory.path(), &addresses, self.provider);
-        if self.provider == Provider::Documents {
+        if self.tls || self.provider == Provider::Documents {
             secure(directory.path(), &mut config);
         }
         let mesh = self.mesh.then(|| Mesh::make(directory.path()));
@@ -199,7 +216,7 @@ impl Builder {
             front: None,
         };
         let place = Place { directory: stack.directory().to_owned(), own_groups: false };
-        render_edge(&file, &place.directory).await;
+        render_edge(&file, &place.directory, self.stream).await;
         let authz = |index: usize, settings: &mut Value| {
             for change in &self.configure_authz {
                 change(index, settings);
@@ -320,10 +337,16 @@ fn python(place: &Place, name: &str, listen: SocketAddr) -> Program {
 }
 
 /// Writes `envoy.yaml` as the control plane renders it.
-async fn render_edge(config: &Path, directory: &Path) {
+async fn render_edge(config: &Path, directory: &Path, stream: Option<Duration>) {
     let binary = workspace(CONTROL_PLANE).unwrap_or_else(|missing| panic!("{missing}"));
     let output = Command::new(binary).arg("envoy").arg("--config").arg(config).output();
     let output = output.await.expect("a process");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::write(directory.join("envoy.yaml"), output.stdout).expect("a file");
+    let mut text = String::from_utf8(output.stdout).expect("text");
+    if let Some(stream) = stream {
+        let of = |seconds: u64| format!("max_stream_duration: {{ max_stream_duration: {seconds}s }}");
+        assert!(text.contains(&of(900)), "the edge's bound is another one");
+        text = text.replace(&of(900), &of(stream.as_secs()));
+    }
+    fs::write(directory.join("envoy.yaml"), text).expect("a file");
 }

@@ -1,15 +1,21 @@
 //! An MCP server inside the test that accepts everything and remembers what reached it.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use http::{HeaderMap, Method, Uri};
-use serde_json::{Value, json};
+use http::{HeaderMap, Method, Uri, header};
+use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::time::interval;
+use tokio_stream::wrappers::IntervalStream;
+use tokio_stream::{Stream, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The requests that are remembered; the oldest make room.
@@ -61,11 +67,20 @@ async fn record(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Json<Value> {
+) -> Response {
+    let streams = headers.get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream");
     let mut recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
     if recorded.len() >= KEPT {
         recorded.pop_front();
     }
     recorded.push_back(Recorded { method, uri, headers, body });
-    Json(json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [] } }))
+    if streams {
+        return ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(ticks())).into_response();
+    }
+    Json(json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [] } })).into_response()
+}
+
+/// Events without end, for whoever accepts nothing else.
+fn ticks() -> impl Stream<Item = Result<&'static str, Infallible>> {
+    IntervalStream::new(interval(Duration::from_millis(50))).map(|_| Ok("data: tick\n\n"))
 }

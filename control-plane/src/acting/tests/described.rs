@@ -60,12 +60,15 @@ async fn t17_documents_that_nobody_logs_in_with_fill_a_quota() {
         dynamic(config);
         config.limits.unused_clients = 1;
     });
-    world.register(public()).await;
+    // Somebody is logging in with the one that there is, so it makes no room.
+    let other = world.register(public()).await;
+    world.approve(&world.authorize(&other, &[]).await).await;
     let page = world.authorize(&client(URL), &[]).await;
     let answer = world.decide(&page, "approve").await;
-    assert!(answer.is_page(502), "{answer:#?}");
+    assert!(answer.is_page(503), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
-    assert!(world.provider.registrations().is_empty(), "the provider is not troubled");
+    assert_eq!(world.provider.registrations().len(), 1, "the provider is not troubled");
+    assert_eq!(world.reached("unused_clients"), 1);
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ use crate::acting;
 use crate::app::App;
 use crate::http::browser::{Browser, is_same_origin};
 use crate::http::extract::{AtIssuer, Form};
-use crate::http::login::{BeginError, begin};
-use crate::http::page::{AccountLogin, Continue, page, problem_going_back};
+use crate::http::login::begin;
+use crate::http::page::{AccountLogin, Continue, limited, page, problem_going_back};
 use crate::issuer::Issuer;
+use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::oauth::pending::Purpose;
 use crate::oauth::session::{self, Session};
@@ -70,11 +71,12 @@ pub async fn log_in(
             let (title, destination) = ("Going on to log in", started.provider.as_str());
             page(StatusCode::OK, &Continue { title, url: &started.url, destination })
         }
+        Err(error) if let Some(limit) = error.limit() => {
+            tracing::warn!(%error, "a login to the account page was refused");
+            limited(limit, &issuer.url(PATH), Some("your account"))
+        }
         Err(error) => {
-            match error {
-                BeginError::Full => tracing::warn!("too many logins are under way"),
-                error => tracing::error!(%error, "a login to the account page could not begin"),
-            }
+            tracing::error!(%error, "a login to the account page could not begin");
             problem_going_back(
                 StatusCode::BAD_GATEWAY,
                 "The login service cannot be reached",
@@ -87,13 +89,13 @@ pub async fn log_in(
 }
 
 /// Opens a session for whoever has logged in, and leads to the page. What the provider gave is of no use here.
-/// Answers `None` where there are too many sessions.
+/// The limit where there are too many sessions.
 pub(in crate::http) async fn open_session(
     app: &App,
     issuer: &Issuer,
     provider: &ProviderName,
     identity: Identity,
-) -> Result<Option<Response>, StoreError> {
+) -> Result<Result<Response, Limit>, StoreError> {
     let cookie = SessionCookie::new(app.random.as_ref());
     let session = Session {
         issuer: issuer.identifier.clone(),
@@ -105,8 +107,10 @@ pub(in crate::http) async fn open_session(
         expires_at: app.now().after(session::LIFETIME),
     };
     let subject = session.subject.clone();
-    if app.store.open_session(cookie.id(), session, app.config.limits.pending).await? == Begun::Full {
-        return Ok(None);
+    match app.store.open_session(cookie.id(), session, app.config.limits.pending).await? {
+        Begun::Done => {}
+        Begun::Full => return Ok(Err(Limit::Sessions)),
+        Begun::TooMany => return Ok(Err(Limit::SessionsOfUser)),
     }
     Metrics::count(&app.metrics.account, "logged_in");
     tracing::info!(%provider, %subject, "logged in to the account page");
@@ -114,5 +118,5 @@ pub(in crate::http) async fn open_session(
     let going = Continue { title: "You are logged in", url: &url, destination: "your account" };
     let mut response = page(StatusCode::OK, &going);
     response.headers_mut().insert(header::SET_COOKIE, cookie.set(issuer));
-    Ok(Some(response))
+    Ok(Ok(response))
 }

@@ -45,11 +45,12 @@ async fn account(
     cookie: &SessionCookie,
     session: &Session,
 ) -> Result<Response, StoreError> {
-    let grants = app.store.grants_of(&session.provider, &session.subject, MOST).await?;
-    let more = grants.len() == MOST;
+    let servers: Vec<_> = issuer.resources.iter().map(|resource| resource.server.clone()).collect();
+    let grants = app.store.grants_of(&session.provider, &session.subject, &servers, MOST + 1).await?;
+    let more = grants.len() > MOST;
     let mut names: BTreeMap<ClientId, String> = BTreeMap::new();
     let mut clients = Vec::new();
-    for grant in grants.into_iter().filter(|grant| issuer.has(&grant.server)) {
+    for grant in grants.into_iter().take(MOST) {
         if !names.contains_key(&grant.client) {
             let name = clients::name(app, &grant.client).await;
             names.insert(grant.client.clone(), name.unwrap_or_else(|| "An unnamed application".into()));

@@ -217,3 +217,31 @@ async fn t08_t11_every_client_is_asked_about_and_a_login_before_spares_nobody_th
     assert!(asked.contains("class=\"warning\"") && asked.contains("(com.example.app:)"), "{asked}");
     world.authorize_in(&page.browser, &client, &[]).await;
 }
+
+#[tokio::test]
+async fn t11_wherever_a_request_comes_from_and_whatever_it_changes_the_page_is_shown() {
+    const OTHER: &str = "http://localhost:10000/other/mcp";
+    let mut world = World::serving(&[("demo", DEMO), ("other", OTHER)]);
+    let mut metadata: Value = public();
+    metadata["redirect_uris"] = json!([REDIRECT, "https://app.example/other"]);
+    let client = world.register(metadata).await;
+    let approved = [("resource", DEMO), ("scope", "openid")];
+    let page = world.authorize(&client, &approved).await;
+    let state = param(&world.approve(&page).await, "state");
+    world.callback(&page.browser, &[("state", &state), ("code", "s3cr3t-code")]).await.redirect();
+    for site in ["cross-site", "same-site", "same-origin", "none"] {
+        world.headers = vec![("sec-fetch-site", site), ("sec-fetch-mode", "navigate")];
+        for changed in [
+            ("resource", DEMO),
+            ("resource", OTHER),
+            ("scope", "openid email"),
+            ("redirect_uri", "https://app.example/other"),
+        ] {
+            let mut request = approved.to_vec();
+            request.retain(|(name, _)| *name != changed.0);
+            request.push(changed);
+            let again = world.authorize_in(&page.browser, &client, &request).await;
+            assert!(again.answer.body.contains("value=\"approve\""), "{site} {changed:?}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::answer::{Answer, param};
 use super::harness::{ISSUER, World};
 use super::login::{Browser, Page, REDIRECT, public, query};
 use super::provider::unreachable;
+use crate::oauth::pending::MOST_IN_A_BROWSER;
 
 /// The page's form, sent from somewhere.
 async fn send(world: &World, browser: &Browser, site: Option<&str>, form: &[(&str, &str)]) -> Answer {
@@ -120,8 +121,9 @@ async fn t17_too_many_logins_under_way_are_said_so_with_a_way_back() {
     let page = world.authorize(&client, &[]).await;
     world.approve(&page).await;
     let answer = world.decide(&page, "approve").await;
-    assert!(answer.is_page(502), "{answer:#?}");
+    assert!(answer.is_page(503) && answer.body.contains("Too many logins are under way"), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(world.reached("pending"), 1);
     // Nobody finished the first: its time is up, and there is room again.
     world.clock.advance(Duration::from_mins(10));
     world.app.store.sweep(world.now(), 1000).await.unwrap();
@@ -135,4 +137,28 @@ async fn a_request_that_is_not_right_any_more_is_not_approved() {
     let page = world.authorize(&client, &[]).await;
     world.clock.advance(Duration::from_hours(24));
     assert!(world.decide(&page, "approve").await.is_page(400), "the registration has expired");
+}
+
+#[tokio::test]
+async fn t17_one_browser_takes_up_no_more_than_its_share_of_the_logins_under_way() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let page = world.authorize(&client, &[]).await;
+    for _ in 0..MOST_IN_A_BROWSER {
+        world.approve(&page).await;
+    }
+    let answer = world.decide(&page, "approve").await;
+    assert!(answer.is_page(429), "{answer:#?}");
+    assert!(answer.body.contains("Too many logins are under way in this browser"), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(world.reached("pending_in_browser"), 1);
+    let other = world.authorize(&client, &[]).await;
+    world.approve(&other).await;
+    // The account page's logins are among them.
+    let account = page.browser.after(&world.send(page.browser.with(Request::get("/account")), "").await);
+    let offer = world.send(account.with(Request::get("/account")), "").await;
+    let form = [("csrf", offer.hidden("csrf")), ("provider", "corp".into())];
+    let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let refused = world.send_form("/account/login", &account, Some("same-origin"), &form).await;
+    assert!(refused.is_page(429), "{refused:#?}");
 }

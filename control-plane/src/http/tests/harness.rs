@@ -182,6 +182,17 @@ impl World {
         count
     }
 
+    /// What `/metrics` says of a counter, with its labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let (text, name) = (self.app.metrics.encode(), format!("portcullis_{name} "));
+        text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// How often a limit was reached.
+    pub(crate) fn reached(&self, limit: &str) -> u64 {
+        self.metric(&format!("limits_reached_total{{limit=\"{limit}\"}}"))
+    }
+
     /// How many rows the store has. It has none afterwards.
     pub(crate) async fn count_rows(&self) -> usize {
         let end_of_time = Timestamp::from_millis(u64::MAX);

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, param};
 use super::harness::World;
-use super::login::{Browser, REDIRECT, public};
+use super::login::{Browser, Client, REDIRECT, public};
 
 async fn register(world: &World, metadata: &Value) -> Answer {
     world.post("/register", "application/json", metadata.to_string()).await
@@ -137,23 +137,74 @@ async fn t12_t15_what_is_wrong_with_the_metadata_is_named() {
 }
 
 #[tokio::test]
-async fn t17_a_flood_of_registrations_fills_a_quota_and_a_known_client_still_works() {
+async fn t17_in_a_flood_of_registrations_the_oldest_unused_one_makes_room_and_a_known_client_still_works() {
     let world = World::with(|config| config.limits.unused_clients = 2);
     let known = world.register(public()).await;
     world.log_in(&known, &[]).await;
-    let (unused, _) = (world.register(public()).await, world.register(public()).await);
+    let mut unused = Vec::new();
+    for _ in 0..3 {
+        unused.push(world.register(public()).await);
+        world.clock.advance(Duration::from_secs(1));
+    }
+    let is_known = async |client: &Client| world.open(&Browser::default(), client, &[]).await.is_page(200);
+    assert!(world.open(&Browser::default(), &unused[0], &[]).await.is_page(400));
+    assert!(is_known(&unused[1]).await && is_known(&unused[2]).await && is_known(&known).await);
+    assert_eq!((world.reached("unused_clients"), world.metric("registrations_pushed_out_total")), (1, 1));
 
+    // Whoever is logging in with one keeps it, and can go on. Where everybody does, there is no room.
+    let page = world.authorize(&unused[1], &[]).await;
+    let provider = world.approve(&page).await;
+    let newest = world.register(public()).await;
+    assert!(world.open(&Browser::default(), &unused[2], &[]).await.is_page(400));
+    world.approve(&world.authorize(&newest, &[]).await).await;
     let full = register(&world, &public()).await;
     assert_eq!(full.error(), (503, "temporarily_unavailable".into()));
     assert_eq!(full.header("retry-after"), "60");
+    assert!(full.body.contains("too many clients have registered lately"), "{full:#?}");
+    assert_eq!(world.reached("unused_clients"), 3);
+    let state = param(&provider, "state");
+    let answer = world.callback(&page.browser, &[("state", &state), ("code", "s3cr3t-code")]).await;
+    let code = param(&answer.redirect(), "code");
+    assert_eq!(world.redeem(&unused[1], &code, &[]).await.status, 200);
+
     let tokens = world.tokens(&known).await;
     assert!(world.access_token(&tokens.access).await.is_some());
+    world.log_in(&known, &[]).await;
+}
 
-    // Nobody has used them for a day: they are gone, and there is room again.
+#[tokio::test]
+async fn t17_a_registration_that_nobody_uses_is_forgotten_after_a_day() {
+    let world = World::new();
+    let unused = world.register(public()).await;
     world.clock.advance(Duration::from_hours(24));
     assert!(world.open(&Browser::default(), &unused, &[]).await.is_page(400));
     assert_eq!(world.redeem(&unused, "x", &[]).await.error(), (401, "invalid_client".into()));
     world.app.store.sweep(world.now(), 1000).await.unwrap();
-    assert_eq!(register(&world, &public()).await.status, 201);
-    world.log_in(&known, &[]).await;
+    assert_eq!(world.count_rows().await, 0);
+}
+
+#[tokio::test]
+async fn t17_what_is_too_much_in_a_registration_is_named_and_counted() {
+    let world = World::new();
+    let uris = |count: usize, length: usize| -> Vec<_> {
+        (0..count).map(|number| format!("https://app.example/{number:0length$}")).collect()
+    };
+    for (redirect_uris, said) in [
+        (uris(21, 2), "more than 20 members"),
+        (uris(3, 2000), "more than 4096 bytes in all"),
+        (uris(1, 2100), "longer than 2048 bytes"),
+    ] {
+        let answer = register(&world, &json!({ "redirect_uris": redirect_uris })).await;
+        assert_eq!(answer.error().0, 400);
+        assert!(answer.body.contains("redirect") && answer.body.contains(said), "{answer:#?}");
+    }
+    assert_eq!(world.reached("redirect_uris"), 3);
+    let keys: Vec<_> = (0..11).map(|_| json!({ "kty": "EC" })).collect();
+    let metadata = json!({
+        "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": keys },
+    });
+    let answer = register(&world, &metadata).await;
+    assert!(answer.error().0 == 400 && answer.body.contains("jwks has more than 10 keys"), "{answer:#?}");
+    assert_eq!(world.reached("jwks"), 1);
+    assert_eq!(world.count_rows().await, 0);
 }

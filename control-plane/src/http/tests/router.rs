@@ -2,9 +2,9 @@ use std::sync::atomic::Ordering;
 
 use axum::http::{Request, header};
 
-use super::answer::Answer;
+use super::answer::{Answer, param};
 use super::harness::World;
-use super::login::public;
+use super::login::{Browser, public};
 
 const OPEN: [(&str, &str); 6] = [
     ("GET", "/.well-known/oauth-authorization-server"),
@@ -73,14 +73,49 @@ async fn t15_long_bodies_are_refused_with_413() {
         ] {
             let answer = world.post(path, content_type, format!("x={}", "x".repeat(size))).await;
             assert_eq!(answer.error(), (413, code.into()), "{path}");
+            assert!(answer.body.contains("more than 65536 bytes"), "{answer:#?}");
         }
     }
+    assert_eq!(world.reached("body"), 8);
     // The edge's bound is the same: what it lets through must not fail here.
     let mut metadata = public();
     metadata["padding"] = "x".repeat(64 * 1024 - metadata.to_string().len() - 13).into();
     assert_eq!(metadata.to_string().len(), 64 * 1024);
     let answer = world.post("/register", "application/json", metadata.to_string()).await;
     assert_eq!(answer.status, 201);
+}
+
+#[tokio::test]
+async fn t15_a_uri_that_is_too_long_is_refused_with_414() {
+    let world = World::new();
+    let of = |length: usize| format!("/authorize?{}", "x".repeat(length - "/authorize?".len()));
+    let answer = world.get(&of(16 * 1024 + 1)).await;
+    assert_eq!(answer.status, 414);
+    assert!(answer.body.contains("the URI has more than 16384 bytes"), "{answer:#?}");
+    assert_eq!(world.reached("uri"), 1);
+    assert!(world.get(&of(16 * 1024)).await.is_page(400));
+    assert_eq!(world.reached("uri"), 1);
+}
+
+#[tokio::test]
+async fn t15_too_many_parameters_are_said_to_be_so_everywhere() {
+    let world = World::new();
+    let many: Vec<_> = (0..60).map(|number| format!("p{number}=1")).collect();
+    let many = many.join("&");
+    for path in ["/token", "/revoke", "/consent"] {
+        let answer = world.post(path, FORM, many.clone()).await;
+        assert_eq!(answer.error(), (400, "invalid_request".into()), "{path}");
+        assert!(answer.body.contains("more than 50 parameters"), "{answer:#?}");
+    }
+    let page = world.get(&format!("/authorize?{many}")).await;
+    assert!(page.is_page(400) && page.body.contains("more than 50 parameters"), "{page:#?}");
+    assert_eq!(world.reached("parameters"), 4);
+
+    let client = world.register(public()).await;
+    let answer = world.open(&Browser::default(), &client, &[("state", &"s".repeat(2049))]).await;
+    assert_eq!(param(&answer.redirect(), "error_description"), "state has more than 2048 bytes");
+    assert_eq!(world.reached("state"), 1);
+    assert!(world.open(&Browser::default(), &client, &[("state", &"s".repeat(2048))]).await.is_page(200));
 }
 
 #[tokio::test]

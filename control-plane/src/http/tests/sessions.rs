@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use axum::http::Request;
-use portcullis_proto::ids::{ProviderName, Subject};
+use portcullis_proto::ids::{ProviderName, ServerName, Subject};
 use portcullis_proto::revocation::Scope;
 
 use super::account::{Visit, visit};
@@ -9,7 +9,11 @@ use super::answer::{Answer, param};
 use super::checker::Checker;
 use super::harness::{ISSUER, World};
 use super::login::Browser;
-use super::provider::unreachable;
+use super::provider::{unreachable, user};
+use crate::oauth::client::ClientSource;
+use crate::oauth::grant::Grant;
+use crate::oauth::session::MOST_OF_A_USER;
+use crate::store::contract::fixtures;
 
 /// The login to the account page up to the provider, in a new browser: the answer to the form.
 async fn begin(world: &World) -> (Browser, Answer) {
@@ -83,7 +87,29 @@ async fn t17_sessions_are_bounded_in_number() {
     visit(&world).await;
     let (browser, begun) = begin(&world).await;
     let answer = come_back(&world, &browser, &begun).await;
-    assert!(answer.is_page(503), "{answer:#?}");
+    assert!(answer.is_page(503) && answer.body.contains("Too many sessions are open"), "{answer:#?}");
+    assert_eq!(world.reached("sessions"), 1);
+}
+
+#[tokio::test]
+async fn t17_one_user_opens_no_more_than_a_users_share_of_the_sessions() {
+    let world = World::new();
+    let mut leaving = None;
+    for _ in 0..MOST_OF_A_USER {
+        leaving = Some(visit(&world).await);
+    }
+    let (browser, begun) = begin(&world).await;
+    let answer = come_back(&world, &browser, &begun).await;
+    assert!(answer.is_page(429), "{answer:#?}");
+    assert!(answer.body.contains("Too many sessions of this user are open"), "{answer:#?}");
+    assert_eq!((world.reached("sessions_of_user"), answer.header("set-cookie")), (1, ""));
+    // Somebody else is not concerned; and there is room again once one of them has ended.
+    world.provider.answers(|script| script.user = user("grace"));
+    visit(&world).await;
+    world.provider.answers(|script| script.user = user("jane"));
+    let leaving = leaving.unwrap();
+    leaving.send(&world, "logout", &[("csrf", &leaving.csrf)]).await;
+    visit(&world).await;
 }
 
 #[tokio::test]
@@ -115,4 +141,40 @@ async fn a_session_at_one_issuer_is_none_at_the_other() {
     world.headers = vec![(ORIGIN, b)];
     let page = world.send(session.with(Request::get("/account")), "").await;
     assert!(page.body.contains("Log in with corp"), "{page:#?}");
+}
+
+#[tokio::test]
+async fn what_was_granted_on_another_origin_takes_no_place_on_the_page() {
+    const ORIGIN: &str = "x-portcullis-origin";
+    let mut world = World::serving(&[("a", "https://a.example.com/mcp"), ("b", "https://b.example.com/mcp")]);
+    let client = crate::oauth::client::Client { source: ClientSource::Document, ..fixtures::client("c") };
+    world.app.store.remember(client.record()).await.unwrap();
+    let grant = async |name: &str, server| {
+        let grant = Grant {
+            provider: ProviderName::new("corp"),
+            subject: Subject::new("jane"),
+            server: ServerName::new(server),
+            ..fixtures::grant(name, "c", world.now())
+        };
+        let code = fixtures::code(&grant);
+        world.app.store.grant(grant, fixtures::token_id(name), code).await.unwrap();
+    };
+    // All those of the one origin come first in the order of grants.
+    for number in 0..201 {
+        grant(&format!("a{number}"), "a").await;
+    }
+    grant("z", "b").await;
+    let look = async |world: &mut World, origin| {
+        world.headers = vec![(ORIGIN, origin)];
+        let (browser, begun) = begin(world).await;
+        let session = Browser::default().after(&come_back(world, &browser, &begun).await);
+        world.send(session.with(Request::get("/account")), "").await.body
+    };
+    let shown = |page: &str| page.matches("action=\"/account/disconnect\"").count();
+    let page = look(&mut world, "https://b.example.com").await;
+    assert_eq!(shown(&page), 1, "{page}");
+    assert!(!page.contains("There are more"), "{page}");
+    let page = look(&mut world, "https://a.example.com").await;
+    assert_eq!(shown(&page), 200);
+    assert!(page.contains("There are more"));
 }

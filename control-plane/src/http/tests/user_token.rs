@@ -12,6 +12,7 @@ use super::harness::{ISSUER, World};
 use super::login::{Browser, Client, REDIRECT, public};
 use super::provider::user;
 use crate::credential::ComposeError;
+use crate::oauth::enrolment::MOST_OF_A_USER;
 use crate::oauth::user_token::Holder;
 
 const GOOD: &str = "s3cr3t-good-token";
@@ -215,9 +216,24 @@ async fn t17_too_many_logins_that_wait_for_a_token_are_said_so_with_a_way_back()
     let client = world.register(public()).await;
     let page = world.asked_for_token(&client).await;
     let (_, answer) = world.come_back(&client).await;
-    assert!(answer.is_page(503), "{answer:#?}");
+    assert!(answer.is_page(503) && answer.body.contains("Too many logins wait for a token"), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(world.reached("enrolments"), 1);
     code_of(&world.give(&page, GOOD).await);
+}
+
+#[tokio::test]
+async fn t17_one_user_has_no_more_than_a_users_share_of_logins_that_wait_for_a_token() {
+    let (world, _checker) = Checker::world().await;
+    let client = world.register(public()).await;
+    for _ in 0..MOST_OF_A_USER {
+        world.asked_for_token(&client).await;
+    }
+    let (_, answer) = world.come_back(&client).await;
+    assert!(answer.is_page(429), "{answer:#?}");
+    assert!(answer.body.contains("Too many logins of this user wait for a token"), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(world.reached("enrolments_of_user"), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! `kind: oidc`: a provider with OpenID Connect.
 
 mod discovery;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod id_token;
 mod jwks;
 mod rules;

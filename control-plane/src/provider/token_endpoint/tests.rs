@@ -128,3 +128,10 @@ async fn a_code_is_exchanged_without_an_id_token_being_shown() {
     assert_eq!(exchanged.id_token.as_ref().unwrap().expose_secret(), "s3cr3t.id.token");
     assert!(!format!("{exchanged:?}").contains(MARK));
 }
+
+#[test]
+fn t23_an_error_that_is_there_twice_is_heard() {
+    let body = br#"{"access_token":"a","token_type":"Bearer","error":"one","error":"another"}"#;
+    let answer = http::Response::builder().status(200).body(body.to_vec()).unwrap();
+    assert!(matches!(super::screen(answer), Err(ProviderError::Refused(error)) if error == "another"));
+}

@@ -1,7 +1,7 @@
 //! Logins under way.
 
-use super::fixtures::{LOGIN, at, begin, parallel, pending};
-use crate::oauth::pending::{BrowserId, StateId};
+use super::fixtures::{LOGIN, MANY, at, begin, parallel, pending};
+use crate::oauth::pending::{BrowserId, MOST_IN_A_BROWSER, StateId};
 use crate::store::{Begun, Store};
 
 pub(crate) async fn a_login_is_taken_once(store: &dyn Store) {
@@ -45,6 +45,23 @@ pub(crate) async fn the_quota_counts_logins_under_way(store: &dyn Store) {
     assert!(take("a", "browser").await.is_some());
     assert_eq!(begin("c").await, Begun::Done);
     assert_eq!(begin("d").await, Begun::Full);
+}
+
+pub(crate) async fn one_browser_has_so_many_logins(store: &dyn Store) {
+    let begin = async |state: String, browser| {
+        store.begin(StateId::of(&state), pending(browser), MANY).await.unwrap()
+    };
+    for number in 0..MOST_IN_A_BROWSER {
+        assert_eq!(begin(format!("a{number}"), "a").await, Begun::Done);
+    }
+    assert_eq!(begin("more".into(), "a").await, Begun::TooMany);
+    assert_eq!(begin("b".into(), "b").await, Begun::Done);
+    let taken = store.take_pending(&StateId::of("a0"), &BrowserId::of("a"), at(1)).await.unwrap();
+    assert!(taken.is_some());
+    assert_eq!(begin("more".into(), "a").await, Begun::Done);
+    assert_eq!(begin("yet more".into(), "a").await, Begun::TooMany);
+    store.sweep(at(LOGIN), MANY).await.unwrap();
+    assert_eq!(begin("later".into(), "a").await, Begun::Done);
 }
 
 pub(crate) async fn of_parallel_takers_one_wins(store: &dyn Store) {

@@ -19,7 +19,7 @@ use self::users::Deed;
 use super::fixtures::{
     GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id,
 };
-use crate::oauth::pending::{BrowserId, StateId};
+use crate::oauth::pending::{BrowserId, Purpose, StateId};
 use crate::store::lease::Lease;
 use crate::store::{Redeemed, Rotated, Store};
 
@@ -34,7 +34,7 @@ enum Op {
     UseOnce { id: usize },
     Enrol { of: usize, expires: bool },
     Disenrol { of: usize },
-    Begin,
+    Begin { client: usize },
     Take { state: usize, right_browser: bool },
     Grant { client: usize },
     Redeem { code: usize },
@@ -55,7 +55,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0..4_usize).prop_map(|id| Op::UseOnce { id }),
         2 => (one(), any::<bool>()).prop_map(|(of, expires)| Op::Enrol { of, expires }),
         1 => one().prop_map(|of| Op::Disenrol { of }),
-        2 => Just(Op::Begin),
+        2 => one().prop_map(|client| Op::Begin { client }),
         2 => (one(), any::<bool>()).prop_map(|(state, right_browser)| Op::Take { state, right_browser }),
         3 => one().prop_map(|client| Op::Grant { client }),
         4 => one().prop_map(|code| Op::Redeem { code }),
@@ -198,8 +198,11 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             provider_clients::keep(store, memory, made, of, expires, now).await;
         }
         Op::Disenrol { of } => provider_clients::forget(store, memory, made, of).await,
-        Op::Begin => {
+        Op::Begin { client } => {
             let mut pending = pending("browser");
+            if let Purpose::Authorization(request) = &mut pending.purpose {
+                request.client = ClientId::new(format!("c{}", pick(client, made.clients)));
+            }
             pending.expires_at = now.after(GRACE * 10);
             let state = StateId::of(&format!("s{}", made.logins));
             made.logins += 1;

@@ -4,7 +4,7 @@ use portcullis_proto::ids::{ClientId, ProviderName, Sequence, Subject};
 use portcullis_proto::revocation::Scope;
 
 use super::fixtures::{MANY, SESSION, at, session};
-use crate::oauth::session::{ATTEMPTS, Session, SessionId};
+use crate::oauth::session::{ATTEMPTS, MOST_OF_A_USER, Session, SessionId};
 use crate::store::{Begun, Store};
 
 async fn open(store: &dyn Store, name: &str, quota: usize) -> Begun {
@@ -36,6 +36,28 @@ pub(crate) async fn the_quota_counts_sessions(store: &dyn Store) {
     assert_eq!(open(store, "b", 1).await, Begun::Done);
     store.sweep(at(SESSION), MANY).await.unwrap();
     assert_eq!(open(store, "c", 1).await, Begun::Done);
+}
+
+pub(crate) async fn one_user_has_so_many_sessions(store: &dyn Store) {
+    let open = async |id: String, subject| {
+        store.open_session(SessionId::of(&id), session(subject, at(0)), MANY).await.unwrap()
+    };
+    for number in 0..MOST_OF_A_USER {
+        assert_eq!(open(format!("a{number}"), "a").await, Begun::Done);
+    }
+    assert_eq!(open("more".into(), "a").await, Begun::TooMany);
+    assert_eq!(open("b".into(), "b").await, Begun::Done);
+    store.end_session(&SessionId::of("a0")).await.unwrap();
+    assert_eq!(open("more".into(), "a").await, Begun::Done);
+    assert_eq!(open("yet more".into(), "a").await, Begun::TooMany);
+    // Whatever ends them makes room.
+    store.revoke(Scope::Subject(ProviderName::new("provider"), Subject::new("a")), at(1)).await.unwrap();
+    for _ in 0..4 {
+        store.sweep(at(1), MANY).await.unwrap();
+    }
+    assert_eq!(open("after".into(), "a").await, Begun::Done);
+    store.sweep(at(SESSION), MANY).await.unwrap();
+    assert_eq!(open("later".into(), "a").await, Begun::Done);
 }
 
 pub(crate) async fn attempts_in_a_session_run_out(store: &dyn Store) {

@@ -81,7 +81,7 @@ pub(crate) async fn room_is_made_in_the_quotas(store: &dyn Store) {
     assert_eq!(store.begin(StateId::of("a"), pending("browser"), 1).await.unwrap(), Begun::Done);
     sweep(store, UNUSED).await;
     for (name, registered, begun) in
-        [("b", Registered::Done, Begun::Done), ("c", Registered::Full, Begun::Full)]
+        [("b", Registered::Done, Begun::Done), ("c", Registered::InPlaceOf(1), Begun::Full)]
     {
         assert_eq!(store.register(client(name), 1).await.unwrap(), registered);
         assert_eq!(store.begin(StateId::of(name), pending("browser"), 1).await.unwrap(), begun);

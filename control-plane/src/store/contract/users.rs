@@ -7,7 +7,7 @@ use super::fixtures::{
     LOGIN, MANY, access_id, at, enrol, enrolled, enrolment, finish, granted, head, holder, is_accepted,
     is_live, parallel, redeemed, register, rotated, token_id, user_token,
 };
-use crate::oauth::enrolment::{ATTEMPTS, EnrolmentId};
+use crate::oauth::enrolment::{ATTEMPTS, EnrolmentId, MOST_OF_A_USER};
 use crate::oauth::pending::BrowserId;
 use crate::store::{Begun, Enrolled, Store};
 
@@ -111,6 +111,27 @@ pub(crate) async fn what_is_revoked_meanwhile_ends_an_enrolment(store: &dyn Stor
     assert_eq!(ended, Enrolled::Done(vec![]));
 }
 
+pub(crate) async fn one_user_has_so_many_enrolments(store: &dyn Store) {
+    let enrol = async |id: String, user| {
+        store.enrol(EnrolmentId::of(&id), enrolment(&id, user, at(0)), MANY).await.unwrap()
+    };
+    register(store, "a").await;
+    for number in 0..MOST_OF_A_USER {
+        assert_eq!(enrol(format!("a{number}"), "a").await, Begun::Done);
+    }
+    assert_eq!(enrol("more".into(), "a").await, Begun::TooMany);
+    assert_eq!(enrol("b".into(), "b").await, Begun::Done);
+    let (id, browser) = (EnrolmentId::of("a0"), BrowserId::of("browser"));
+    assert!(store.take_enrolment(&id, &browser, at(1)).await.unwrap().is_some());
+    let (id, finish) = (EnrolmentId::of("a1"), finish("a1", "a", at(1)));
+    assert_eq!(store.finish_enrolment(&id, &browser, finish, at(1)).await.unwrap(), Enrolled::Done(vec![]));
+    assert_eq!(enrol("c".into(), "a").await, Begun::Done);
+    assert_eq!(enrol("d".into(), "a").await, Begun::Done);
+    assert_eq!(enrol("more".into(), "a").await, Begun::TooMany);
+    store.sweep(at(LOGIN), MANY).await.unwrap();
+    assert_eq!(enrol("later".into(), "a").await, Begun::Done);
+}
+
 pub(crate) async fn a_new_token_ends_the_access_tokens_that_had_the_old_one(store: &dyn Store) {
     enrolled(store, "e", at(0)).await;
     redeemed(store, "bystander", at(0)).await;
@@ -171,11 +192,15 @@ pub(crate) async fn a_user_has_grants_while_they_live(store: &dyn Store) {
     }
     let of = async |subject: &str, limit| {
         let (provider, subject) = (ProviderName::new("provider"), Subject::new(subject));
-        let grants = store.grants_of(&provider, &subject, limit).await.unwrap();
+        let servers = ["a", "b", "elsewhere"].map(|name| ServerName::new(format!("server-{name}")));
+        let grants = store.grants_of(&provider, &subject, &servers, limit).await.unwrap();
         grants.into_iter().map(|grant| grant.id.to_string()).collect::<Vec<_>>()
     };
-    for name in ["a2", "a1"] {
-        let grant = super::fixtures::grant(name, "a", at(0));
+    for name in ["a2", "a0", "a1"] {
+        let mut grant = super::fixtures::grant(name, "a", at(0));
+        if name == "a0" {
+            grant.server = ServerName::new("server-c"); // one that is not asked about takes nobody's place
+        }
         let code = super::fixtures::code(&grant);
         store.grant(grant, token_id(name), code).await.unwrap();
     }

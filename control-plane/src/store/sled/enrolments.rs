@@ -6,27 +6,33 @@ use portcullis_proto::time::Timestamp;
 use super::keys::{Key, Meta};
 use super::rows::{Kept, Read};
 use super::tx::Tx;
-use super::{log, owned, revocation, tokens};
-use crate::oauth::enrolment::{Enrolment, EnrolmentId};
+use super::{clients, holders, log, owned, revocation, tokens};
+use crate::oauth::enrolment::{self, Enrolment, EnrolmentId};
 use crate::oauth::grant::AccessToken;
 use crate::oauth::pending::BrowserId;
 use crate::oauth::user_token::{Holder, UserToken};
 use crate::store::{Begun, Enrolled, Finish, Granted, StoreError};
 
-/// Keeps an enrolment, unless there are too many.
+/// Keeps an enrolment, unless there are too many. Its client need not make room meanwhile.
 pub(super) fn enrol(
     tx: &mut Tx<'_>,
     id: &EnrolmentId,
     mut enrolment: Enrolment,
     quota: usize,
 ) -> Result<Begun, StoreError> {
+    if !holders::has_room(tx, &enrolment, enrolment::MOST_OF_A_USER)? {
+        return Ok(Begun::TooMany);
+    }
     let enrolments: u64 = tx.present(&Key::meta(Meta::Enrolments))?;
     if enrolments >= quota as u64 {
         return Ok(Begun::Full);
     }
     enrolment.grant.born = log::head(tx)?.sequence;
     tx.count(Meta::Enrolments, 1)?;
-    tx.insert(Key::enrolment(id), &enrolment, Some(enrolment.expires_at))?;
+    let key = Key::enrolment(id);
+    holders::add(tx, &key, &enrolment);
+    tx.insert(key, &enrolment, Some(enrolment.expires_at))?;
+    clients::protect(tx, &enrolment.grant.client, enrolment.expires_at)?;
     Ok(Begun::Done)
 }
 
@@ -143,7 +149,9 @@ fn open(
 }
 
 fn remove(tx: &mut Tx<'_>, id: &EnrolmentId, kept: &Kept<Enrolment>) -> Result<(), StoreError> {
+    let key = Key::enrolment(id);
     tx.count(Meta::Enrolments, -1)?;
-    tx.remove_kept(Key::enrolment(id), kept);
+    holders::remove(tx, &key, &kept.row);
+    tx.remove_kept(key, kept);
     Ok(())
 }

@@ -37,6 +37,19 @@ impl Key {
         Self::new(Table::Client, id.as_str().as_bytes())
     }
 
+    /// Says that an unused client may have to make room. In the order of the clients' ends.
+    pub(super) fn unused(until: Timestamp, id: &ClientId) -> Self {
+        Self::new(
+            Table::Unused,
+            &[until.as_millis().to_be_bytes().as_slice(), id.as_str().as_bytes()].concat(),
+        )
+    }
+
+    /// Says that somebody is about to log in with an unused client.
+    pub(super) fn busy(id: &ClientId) -> Self {
+        Self::new(Table::Busy, id.as_str().as_bytes())
+    }
+
     /// A client at a provider, of one of our own clients: that one's id comes first, length first.
     pub(super) fn provider_client(client: &ClientId, id: &ProviderClientId) -> Self {
         Self([&Self::provider_clients(client).0, id.as_ref().as_bytes()].concat())
@@ -89,6 +102,17 @@ impl Key {
         Self::new(Table::Session, &id.0)
     }
 
+    /// Below and above all of a table's rows that one browser or user has.
+    pub(super) fn held_by(table: Table, holder: &[&[u8]]) -> (Self, Self) {
+        let id = [&[table.prefix()], length_first(holder).as_slice()].concat();
+        Self::new(Table::HeldBy, &id).with_end()
+    }
+
+    /// Says that whoever is named by the first key of [`held_by`](Self::held_by) has the row.
+    pub(super) fn held(first: &Self, row: &Self) -> Self {
+        Self([first.as_ref(), row.0.get(1..).unwrap_or_default()].concat())
+    }
+
     /// Says that a user has a grant.
     pub(super) fn grant_of(provider: &ProviderName, subject: &Subject, grant: &GrantId) -> Self {
         let (first, _) = Self::grants_of(provider, subject);
@@ -97,7 +121,8 @@ impl Key {
 
     /// Below and above all that a user has.
     pub(super) fn grants_of(provider: &ProviderName, subject: &Subject) -> (Self, Self) {
-        Self::new(Table::GrantOf, &length_first(&[provider.as_str(), subject.as_str()])).with_end()
+        Self::new(Table::GrantOf, &length_first(&[provider.as_str().as_bytes(), subject.as_str().as_bytes()]))
+            .with_end()
     }
 
     /// Says that a grant has an access token.
@@ -108,7 +133,7 @@ impl Key {
 
     /// Below and above all that a grant has.
     pub(super) fn access_tokens_of(grant: &GrantId) -> (Self, Self) {
-        Self::new(Table::AccessOf, &length_first(&[grant.as_str()])).with_end()
+        Self::new(Table::AccessOf, &length_first(&[grant.as_str().as_bytes()])).with_end()
     }
 
     /// A prefix, and what is above all that begins with it. A table's byte is no 255, so there is one.
@@ -138,7 +163,8 @@ impl Key {
             Scope::Server(name) => (b'v', &[name.as_str()]),
             Scope::Everything => (b'e', &[]),
         };
-        Some(Self::new(Table::Cutoff, &[&[kind], length_first(names).as_slice()].concat()))
+        let names: Vec<_> = names.iter().map(|name| name.as_bytes()).collect();
+        Some(Self::new(Table::Cutoff, &[&[kind], length_first(&names).as_slice()].concat()))
     }
 
     pub(super) fn log(sequence: Sequence) -> Self {
@@ -178,9 +204,13 @@ impl Key {
         TokenId::from_slice(self.0.get(1..)?).filter(|_| self.table() == Some(Table::Access))
     }
 
-    /// The client that the key is of.
+    /// The client that the key is of, in whichever of the tables of clients.
     pub(super) fn as_client(&self) -> Option<ClientId> {
-        let id = self.0.strip_prefix(&[Table::Client.prefix()])?;
+        let id = match self.table()? {
+            Table::Client | Table::Busy => self.0.get(1..)?,
+            Table::Unused => self.0.get(1 + size_of::<u64>()..)?,
+            _ => return None,
+        };
         std::str::from_utf8(id).ok().map(ClientId::new)
     }
 
@@ -248,8 +278,8 @@ impl fmt::Display for Key {
 }
 
 /// Names, each after its length in 8 bytes: no two lists of so many give the same bytes.
-fn length_first(names: &[&str]) -> Vec<u8> {
-    let each = |name: &&str| [&(name.len() as u64).to_be_bytes(), name.as_bytes()].concat();
+fn length_first(names: &[&[u8]]) -> Vec<u8> {
+    let each = |name: &&[u8]| [(name.len() as u64).to_be_bytes().as_slice(), name].concat();
     names.iter().flat_map(each).collect()
 }
 

@@ -5,22 +5,31 @@ use portcullis_proto::time::Timestamp;
 use super::keys::{Key, Meta};
 use super::rows::Read;
 use super::tx::Tx;
-use crate::oauth::pending::{BrowserId, Pending, StateId};
+use super::{clients, holders};
+use crate::oauth::pending::{self, BrowserId, Pending, StateId};
 use crate::store::{Begun, StoreError};
 
-/// Keeps an approved login, unless there are too many.
+/// Keeps an approved login, unless there are too many. Its client need not make room meanwhile.
 pub(super) fn begin(
     tx: &mut Tx<'_>,
     state: &StateId,
     pending: &Pending,
     quota: usize,
 ) -> Result<Begun, StoreError> {
+    if !holders::has_room(tx, pending, pending::MOST_IN_A_BROWSER)? {
+        return Ok(Begun::TooMany);
+    }
     let logins: u64 = tx.present(&Key::meta(Meta::Logins))?;
     if logins >= quota as u64 {
         return Ok(Begun::Full);
     }
     tx.count(Meta::Logins, 1)?;
-    tx.insert(Key::pending(state), pending, Some(pending.expires_at))?;
+    let key = Key::pending(state);
+    holders::add(tx, &key, pending);
+    tx.insert(key, pending, Some(pending.expires_at))?;
+    if let Some(client) = pending.purpose.client() {
+        clients::protect(tx, client, pending.expires_at)?;
+    }
     Ok(Begun::Done)
 }
 
@@ -39,6 +48,7 @@ pub(super) fn take(
         return Ok(None);
     }
     tx.count(Meta::Logins, -1)?;
+    holders::remove(tx, &key, &kept.row);
     tx.remove_kept(key, &kept);
     Ok(Some(kept.row))
 }

@@ -7,6 +7,7 @@
 mod clients;
 mod committer;
 mod enrolments;
+mod holders;
 mod keys;
 mod lease;
 mod log;

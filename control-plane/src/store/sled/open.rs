@@ -18,9 +18,9 @@ use thiserror::Error;
 
 use super::committer::MakeDurable;
 use super::keys::{Key, Meta, Table};
-use super::owned;
 use super::rows::{self, Read, Until, backend};
 use super::tx::Tx;
+use super::{clients, holders, owned};
 use crate::store::StoreError;
 
 /// What the format row says.
@@ -216,6 +216,8 @@ fn prepare(tree: &Tree, random: &dyn Random) -> Result<(), StoreError> {
     tx.put(Key::meta(Meta::Logins), &count_expiring(tree, Table::Pending)?)?;
     tx.put(Key::meta(Meta::Enrolments), &count_expiring(tree, Table::Enrolment)?)?;
     tx.put(Key::meta(Meta::Sessions), &count_expiring(tree, Table::Session)?)?;
+    clients::prepare(tree, &mut tx)?;
+    holders::prepare(tree, &mut tx)?;
     owned::prepare(tree, &mut tx)?;
     let provider_clients =
         rows::scan(tree, &Key::first(Table::ProviderClient), &Key::end(Table::ProviderClient));

@@ -2,7 +2,7 @@
 //! say it all; they come and go with the rows that they lead to.
 
 use ::sled::Tree;
-use portcullis_proto::ids::{GrantId, ProviderName, Subject, TokenId};
+use portcullis_proto::ids::{GrantId, ProviderName, ServerName, Subject, TokenId};
 
 use super::keys::{Key, Meta, Table};
 use super::revocation;
@@ -45,11 +45,12 @@ pub(super) fn live_grants_at(tx: &Tx<'_>, holder: &Holder) -> Result<Vec<GrantId
     Ok(grants)
 }
 
-/// A user's live grants in the order of their ids.
+/// A user's live grants at any of these servers, in the order of their ids.
 pub(super) fn live_grants(
     tree: &Tree,
     provider: &ProviderName,
     subject: &Subject,
+    servers: &[ServerName],
     limit: usize,
 ) -> Result<Vec<Grant>, StoreError> {
     let (first, end) = Key::grants_of(provider, subject);
@@ -59,7 +60,8 @@ pub(super) fn live_grants(
             break;
         }
         let id = grant_id(&row?.0, &first)?;
-        grants.extend(revocation::live(tree, &id)?.map(|kept| kept.row));
+        let grant = revocation::live(tree, &id)?.map(|kept| kept.row);
+        grants.extend(grant.filter(|grant| servers.contains(&grant.server)));
     }
     Ok(grants)
 }

@@ -6,8 +6,8 @@ use portcullis_proto::time::Timestamp;
 use super::keys::{Key, Meta};
 use super::rows::{Kept, Read};
 use super::tx::Tx;
-use super::{log, revocation};
-use crate::oauth::session::{Session, SessionId};
+use super::{holders, log, revocation};
+use crate::oauth::session::{self, Session, SessionId};
 use crate::store::{Begun, StoreError};
 
 /// Keeps a session, unless there are too many.
@@ -17,13 +17,18 @@ pub(super) fn open(
     mut session: Session,
     quota: usize,
 ) -> Result<Begun, StoreError> {
+    if !holders::has_room(tx, &session, session::MOST_OF_A_USER)? {
+        return Ok(Begun::TooMany);
+    }
     let sessions: u64 = tx.present(&Key::meta(Meta::Sessions))?;
     if sessions >= quota as u64 {
         return Ok(Begun::Full);
     }
     session.born = log::head(tx)?.sequence;
     tx.count(Meta::Sessions, 1)?;
-    tx.insert(Key::session(id), &session, Some(session.expires_at))?;
+    let key = Key::session(id);
+    holders::add(tx, &key, &session);
+    tx.insert(key, &session, Some(session.expires_at))?;
     Ok(Begun::Done)
 }
 
@@ -49,6 +54,7 @@ pub(super) fn end(tx: &mut Tx<'_>, id: &SessionId) -> Result<(), StoreError> {
     let key = Key::session(id);
     if let Some(kept) = tx.kept::<Session>(&key)? {
         tx.count(Meta::Sessions, -1)?;
+        holders::remove(tx, &key, &kept.row);
         tx.remove_kept(key, &kept);
     }
     Ok(())

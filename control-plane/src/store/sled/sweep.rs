@@ -6,13 +6,16 @@ use portcullis_proto::ids::Sequence;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::holders::Held;
 use super::keys::{Key, Meta, Table};
 use super::rows::{self, Kept, Read, Until};
 use super::tx::Tx;
-use super::{log, owned, provider_clients, revocation};
+use super::{clients, holders, log, owned, revocation};
+use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::Enrolment;
 use crate::oauth::grant::{AccessToken, Grant};
+use crate::oauth::pending::Pending;
 use crate::oauth::session::Session;
 use crate::store::StoreError;
 
@@ -88,14 +91,28 @@ fn remove(tx: &mut Tx<'_>, key: Key) -> Result<usize, StoreError> {
     let mut removed = 1;
     match key.table() {
         Some(Table::Client) => {
-            tx.count(Meta::UnusedClients, -1)?;
-            let client = key.as_client().ok_or_else(|| StoreError::Row { key: key.to_string() })?;
-            removed += provider_clients::forget_all_of(tx, &client)?;
+            if let Some(kept) = tx.kept::<Client>(&key)? {
+                removed += clients::forget(tx, &kept.row)?;
+            }
+        }
+        // A note on a client, and no row that anybody would count.
+        Some(Table::Busy) => {
+            clients::unprotect(tx, &key)?;
+            removed = 0;
         }
         Some(Table::ProviderClient) => tx.count(Meta::ProviderClients, -1)?,
-        Some(Table::Pending) => tx.count(Meta::Logins, -1)?,
-        Some(Table::Enrolment) => tx.count(Meta::Enrolments, -1)?,
-        Some(Table::Session) => tx.count(Meta::Sessions, -1)?,
+        Some(Table::Pending) => {
+            tx.count(Meta::Logins, -1)?;
+            release::<Pending>(tx, &key)?;
+        }
+        Some(Table::Enrolment) => {
+            tx.count(Meta::Enrolments, -1)?;
+            release::<Enrolment>(tx, &key)?;
+        }
+        Some(Table::Session) => {
+            tx.count(Meta::Sessions, -1)?;
+            release::<Session>(tx, &key)?;
+        }
         Some(Table::Grant) => {
             if let Some(kept) = tx.kept::<Grant>(&key)? {
                 owned::remove_grant(tx, &kept.row);
@@ -110,6 +127,13 @@ fn remove(tx: &mut Tx<'_>, key: Key) -> Result<usize, StoreError> {
     }
     tx.remove(key);
     Ok(removed)
+}
+
+fn release<T: Held>(tx: &mut Tx<'_>, key: &Key) -> Result<(), StoreError> {
+    if let Some(kept) = tx.kept::<T>(key)? {
+        holders::remove(tx, key, &kept.row);
+    }
+    Ok(())
 }
 
 /// Rows that a wide revocation has ended; after a whole pass over them, also the cutoffs that it has made useless.

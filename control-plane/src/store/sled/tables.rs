@@ -7,6 +7,10 @@ pub(super) enum Table {
     Meta,
     /// Registered clients.
     Client,
+    /// Which clients nobody has logged in with or is about to, in the order of their ends.
+    Unused,
+    /// Unused clients that somebody is about to log in with.
+    Busy,
     /// What is good once and has been used.
     Used,
     /// Clients at providers.
@@ -27,6 +31,8 @@ pub(super) enum Table {
     UserToken,
     /// Sessions on the account page.
     Session,
+    /// Which logins, enrolments and sessions one browser or user has.
+    HeldBy,
     /// Which grants a user has.
     GrantOf,
     /// Which access tokens a grant has.
@@ -71,9 +77,11 @@ pub(super) enum Meta {
 // === impl Table ===
 
 impl Table {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Meta,
         Self::Client,
+        Self::Unused,
+        Self::Busy,
         Self::Used,
         Self::ProviderClient,
         Self::Pending,
@@ -84,6 +92,7 @@ impl Table {
         Self::Refresh,
         Self::UserToken,
         Self::Session,
+        Self::HeldBy,
         Self::GrantOf,
         Self::AccessOf,
         Self::Cutoff,
@@ -95,6 +104,8 @@ impl Table {
         match self {
             Self::Meta => b'm',
             Self::Client => b'c',
+            Self::Unused => b'f',
+            Self::Busy => b'n',
             Self::Used => b'j',
             Self::ProviderClient => b'd',
             Self::Pending => b'p',
@@ -105,6 +116,7 @@ impl Table {
             Self::Enrolment => b'e',
             Self::UserToken => b't',
             Self::Session => b's',
+            Self::HeldBy => b'k',
             Self::GrantOf => b'h',
             Self::AccessOf => b'b',
             Self::Cutoff => b'u',

@@ -1,7 +1,7 @@
 //! The part of the store that is about users.
 
 use async_trait::async_trait;
-use portcullis_proto::ids::{ProviderName, Subject};
+use portcullis_proto::ids::{ProviderName, ServerName, Subject};
 use portcullis_proto::revocation::Entry;
 use portcullis_proto::time::Timestamp;
 
@@ -75,10 +75,12 @@ impl UserStore for SledStore {
         &self,
         provider: &ProviderName,
         subject: &Subject,
+        servers: &[ServerName],
         limit: usize,
     ) -> Result<Vec<Grant>, StoreError> {
-        let (tree, provider, subject) = (self.tree()?.clone(), provider.clone(), subject.clone());
-        let list = move || owned::live_grants(&tree, &provider, &subject, limit);
+        let (tree, servers) = (self.tree()?.clone(), servers.to_vec());
+        let (provider, subject) = (provider.clone(), subject.clone());
+        let list = move || owned::live_grants(&tree, &provider, &subject, &servers, limit);
         tokio::task::spawn_blocking(list).await.map_err(backend)?
     }
 

@@ -16,7 +16,7 @@ use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::Enrolment;
 use crate::oauth::grant::{AccessToken, Grant};
-use crate::oauth::pending::{BrowserId, Pending, StateId};
+use crate::oauth::pending::{BrowserId, MOST_IN_A_BROWSER, Pending, StateId};
 use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
 use crate::oauth::session::Session;
 use crate::oauth::user_token::{Holder, UserToken};
@@ -24,6 +24,8 @@ use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
 
 pub(super) struct Memory {
     clients: BTreeMap<ClientId, Client>,
+    /// Until when each need not make room.
+    busy: BTreeMap<ClientId, Timestamp>,
     pub(super) enrolments: BTreeMap<[u8; 32], Enrolment>,
     pub(super) sessions: BTreeMap<[u8; 32], Session>,
     pub(super) user_tokens: BTreeMap<Holder, UserToken>,
@@ -49,6 +51,7 @@ impl Memory {
     pub(super) fn new(start: Position) -> Self {
         Self {
             clients: BTreeMap::new(),
+            busy: BTreeMap::new(),
             enrolments: BTreeMap::new(),
             sessions: BTreeMap::new(),
             user_tokens: BTreeMap::new(),
@@ -72,11 +75,33 @@ impl Memory {
             return Registered::Done;
         }
         let unused = self.clients.values().filter(|client| client.unused_until.is_some()).count();
+        let mut registered = Registered::Done;
         if known.is_none() && unused >= quota {
-            return Registered::Full;
+            let idle = self.clients.values().filter(|client| !self.busy.contains_key(&client.id));
+            let mut idle: Vec<_> =
+                idle.filter_map(|client| Some((client.unused_until?, client.id.clone()))).collect();
+            idle.sort();
+            idle.truncate(unused + 1 - quota);
+            if idle.is_empty() {
+                return Registered::Full;
+            }
+            for (_, id) in &idle {
+                self.clients.remove(id);
+                self.provider_clients.revoke(&Scope::Client(id.clone()));
+            }
+            registered = Registered::InPlaceOf(idle.len());
         }
         self.clients.insert(client.id.clone(), client);
-        Registered::Done
+        registered
+    }
+
+    /// Somebody may log in with an unused client.
+    pub(super) fn protect(&mut self, id: &ClientId, until: Timestamp) {
+        if self.clients.get(id).is_some_and(|client| client.unused_until.is_some()) {
+            let until = until.after(Duration::from_mins(1));
+            let busy = self.busy.entry(id.clone()).or_default();
+            *busy = until.max(*busy);
+        }
     }
 
     pub(super) fn client(&self, id: &ClientId, now: Timestamp) -> Option<Client> {
@@ -88,8 +113,15 @@ impl Memory {
     }
 
     pub(super) fn begin(&mut self, state: StateId, pending: Pending, quota: usize) -> Begun {
+        let own = self.logins.values().filter(|other| other.browser == pending.browser).count();
+        if own >= MOST_IN_A_BROWSER {
+            return Begun::TooMany;
+        }
         if self.logins.len() >= quota {
             return Begun::Full;
+        }
+        if let Some(client) = pending.purpose.client() {
+            self.protect(client, pending.expires_at);
         }
         self.logins.insert(state.0, pending);
         Begun::Done
@@ -251,6 +283,7 @@ impl Memory {
 
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.clients.retain(|_, client| !client.is_forgotten(now));
+        self.busy.retain(|_, until| *until > now);
         self.provider_clients.sweep(|client| self.clients.contains_key(client), now);
         self.logins.retain(|_, pending| pending.expires_at > now);
         self.forget_users(now);

@@ -5,7 +5,7 @@ use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::Timestamp;
 
 use super::memory::Memory;
-use crate::oauth::enrolment::{ATTEMPTS, Enrolment};
+use crate::oauth::enrolment::{ATTEMPTS, Enrolment, MOST_OF_A_USER};
 use crate::oauth::grant::Grant;
 use crate::oauth::pending::BrowserId;
 use crate::oauth::session::{self, Session};
@@ -16,9 +16,18 @@ use crate::store::{Begun, Enrolled, Finish, Granted};
 
 impl Memory {
     pub(super) fn enrol(&mut self, id: [u8; 32], mut enrolment: Enrolment, quota: usize) -> Begun {
+        let user = |enrolment: &Enrolment| {
+            let grant = &enrolment.grant;
+            (grant.provider.clone(), grant.subject.clone())
+        };
+        let own = self.enrolments.values().filter(|other| user(other) == user(&enrolment)).count();
+        if own >= MOST_OF_A_USER {
+            return Begun::TooMany;
+        }
         if self.enrolments.len() >= quota {
             return Begun::Full;
         }
+        self.protect(&enrolment.grant.client, enrolment.expires_at);
         enrolment.grant.born = self.head().sequence;
         self.enrolments.insert(id, enrolment);
         Begun::Done
@@ -107,6 +116,11 @@ impl Memory {
     }
 
     pub(super) fn open_session(&mut self, id: [u8; 32], mut session: Session, quota: usize) -> Begun {
+        let user = |session: &Session| (session.provider.clone(), session.subject.clone());
+        let own = self.sessions.values().filter(|other| user(other) == user(&session)).count();
+        if own >= session::MOST_OF_A_USER {
+            return Begun::TooMany;
+        }
         if self.sessions.len() >= quota {
             return Begun::Full;
         }

@@ -9,7 +9,7 @@ use super::{MANY, Made, QUOTA, pick};
 use crate::oauth::enrolment::EnrolmentId;
 use crate::oauth::pending::BrowserId;
 use crate::oauth::session::SessionId;
-use crate::store::contract::fixtures::{enrolment, finish, holder, session, user_token};
+use crate::store::contract::fixtures::{enrolment, finish, grant, holder, session, user_token};
 use crate::store::{Enrolled, Store};
 
 /// What somebody does.
@@ -119,8 +119,9 @@ pub(super) async fn compare(store: &dyn Store, memory: &Memory, made: &Made, now
         let name = format!("c{number}");
         let whose = holder(&name);
         assert_eq!(store.user_token(&whose).await.unwrap().as_ref(), memory.user_tokens.get(&whose));
-        let (provider, subject) = (ProviderName::new("provider"), Subject::new(name));
-        let grants = store.grants_of(&provider, &subject, MANY).await.unwrap();
+        let (provider, subject) = (ProviderName::new("provider"), Subject::new(&name));
+        let servers = [grant("any", &name, now).server];
+        let grants = store.grants_of(&provider, &subject, &servers, MANY).await.unwrap();
         assert_eq!(grants, memory.grants_of(&subject));
     }
     for number in 0..made.sessions {

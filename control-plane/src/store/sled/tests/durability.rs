@@ -90,9 +90,11 @@ async fn a_store_comes_back_as_it_was() {
     assert_eq!(*store.head().borrow(), head);
     assert!(is_accepted(&store, "g", at(1)).await && !is_accepted(&store, "dead", at(1)).await);
     // Counted anew: one unused client, one login.
-    for (quota, registered, begun) in [(1, Registered::Full, Begun::Full), (2, Registered::Done, Begun::Done)]
+    for (quota, registered, begun) in
+        [(1, Registered::InPlaceOf(1), Begun::Full), (2, Registered::Done, Begun::Done)]
     {
-        assert_eq!(store.register(client("another"), quota).await.unwrap(), registered);
+        let another = client(&format!("another-{quota}"));
+        assert_eq!(store.register(another, quota).await.unwrap(), registered);
         assert_eq!(store.begin(StateId::of("another"), pending("browser"), quota).await.unwrap(), begun);
     }
 }
