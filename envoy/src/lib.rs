@@ -14,7 +14,8 @@
 //!   token of that server's own, which authz has passed through.
 //! - **Names come from the configuration.** Authz learns which server is meant from `context_extensions`
 //!   (`server: <name>`), the control plane which issuer from the header `x-portcullis-origin`. A client that sends
-//!   `x-portcullis-*`, `x-envoy-*` or `x-forwarded-*` itself has them removed before anything reads them.
+//!   `x-portcullis-*`, `x-envoy-*` or `x-forwarded-*` itself has them removed before anything reads them. Trailers of
+//!   a request are removed, whatever they are.
 //! - **Paths mean one thing.** `..`, `//` and needless encodings are resolved first; what is still encoded then, a `;`
 //!   or a backslash is 400.
 //! - **Browsers** reach MCP servers from [`Edge::allowed_origins`] only. Preflights are answered at the edge; authz is

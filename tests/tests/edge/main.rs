@@ -9,4 +9,5 @@ mod oauth;
 mod paths;
 mod spoofing;
 mod tls;
+mod trailers;
 mod upstream;
