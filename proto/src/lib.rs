@@ -1,5 +1,6 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
-//! the sealing of credentials, the revocation log, and when what has expired may go.
+//! the sealing of credentials, the revocation log, when what has expired may go, and for how long nobody
+//! need be heard of.
 
 pub mod belief;
 pub mod ids;
@@ -7,6 +8,7 @@ pub mod random;
 pub mod record;
 pub mod revocation;
 pub mod seal;
+pub mod staleness;
 pub mod time;
 pub mod token;
 
