@@ -21,6 +21,8 @@ use crate::decide::Outage;
 pub(super) struct View {
     pub(super) generation: Generation,
     pub(super) position: Option<Position>,
+    /// How many streams have begun.
+    pub(super) stream: u64,
     /// The last entry that was heard of.
     pub(super) head: Sequence,
     pub(super) tombstones: Tombstones,
@@ -48,6 +50,7 @@ impl View {
         Self {
             generation,
             position,
+            stream: 0,
             head: position.map_or(Sequence(0), |position| position.sequence),
             tombstones,
             swept: Timestamp::default(),
@@ -64,6 +67,9 @@ impl View {
         }
         if !self.freshness.within(max_staleness, now) {
             return Err(Outage::Stale);
+        }
+        if !self.freshness.clocks_agree(now) {
+            return Err(Outage::ClockSkew);
         }
         self.catalog.as_ref().ok_or(Outage::Stale)
     }
@@ -91,6 +97,7 @@ impl View {
 
     /// Another stream begins: what the last one announced does not count there.
     pub(super) fn reconnect(&mut self) {
+        self.stream += 1;
         self.head = self.applied();
         self.freshness.reconnect();
     }

@@ -11,17 +11,18 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use portcullis_authz::check::Checker;
 use portcullis_authz::metrics::Metrics;
 use portcullis_authz::replica::Replica;
 use portcullis_authz::replica::resolve::Resolver;
-use portcullis_authz::replica::store::{Durable, Store, Sweep};
+use portcullis_authz::replica::store::{Durable, Generation, Store, Sweep};
 use portcullis_authz::replica::sync::Sync;
 use portcullis_proto::ids::{InstanceName, Sequence};
-use portcullis_proto::random::Random;
+use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, ManualClock, Timestamp};
 use portcullis_proto::v1::replica_client::ReplicaClient;
+use prost::Message;
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, unconstrained};
 
@@ -105,7 +106,8 @@ impl Edge {
 
     /// Comes back when everything before has been written.
     async fn write_nothing(&self) {
-        self.replica.store().sweep(Sweep::Entries, Timestamp::default(), None).await.unwrap();
+        let nobodys = Generation::generate(&SystemRandom);
+        self.replica.store().sweep(nobodys, Sweep::Entries, Timestamp::default(), None).await.unwrap();
     }
 
     fn durable(&self) -> Durable {
@@ -135,7 +137,9 @@ pub(crate) async fn status(checker: &Checker, server: &str, token: &str) -> i32 
             ..AttributeContext::default()
         }),
     };
-    match checker.check(&request).await.http_response {
+    let request = Message::decode(request.encode_to_vec().as_slice()).unwrap();
+    let response = CheckResponse::decode(checker.check(&request).await.as_bytes()).unwrap();
+    match response.http_response {
         Some(HttpResponse::OkResponse(_)) => 200,
         Some(HttpResponse::DeniedResponse(denied)) => denied.status.unwrap().code,
         other => panic!("{other:?}"),
