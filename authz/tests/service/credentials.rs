@@ -84,11 +84,15 @@ async fn t20_a_no_to_the_question_ahead_of_time_is_a_no() {
     let (token, record) = issue();
     world.control.knows(&expiring(&record, SystemClock.now().after(Duration::from_secs(50))));
     assert_eq!(world.service.check(&token).await.status, 200);
+    // Whether the question behind that request still meets a yes or not; the next one comes within seconds.
     world.control.answer(token.id(), Outcome::Unknown(Unknown {}));
-    assert_eq!(world.service.check(&token).await.status, 200);
     eventually("the answer counts", async || world.service.check(&token).await.short() == (401, "unknown"))
         .await;
-    assert_eq!(world.control.asked(), 2);
+    let asked = world.control.asked();
+    for _ in 0..3 {
+        assert_eq!(world.service.check(&token).await.short(), (401, "unknown"));
+    }
+    assert_eq!(world.control.asked(), asked);
 }
 
 #[tokio::test]
