@@ -34,7 +34,7 @@ use crate::decide::{Denial, Outage, Permit, decide};
 use freshness::Moment;
 use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
-use view::View;
+use view::{Asked, View};
 
 /// How far a clock may be set back behind the last sweep without more ado.
 const SET_BACK: Duration = Duration::from_mins(1);
@@ -59,14 +59,6 @@ pub struct Known {
     /// The record.
     pub record: TokenRecord,
     generation: Generation,
-}
-
-/// When a question was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Asked {
-    generation: Generation,
-    /// Which of the streams there was.
-    stream: u64,
 }
 
 /// Figures for metrics.
@@ -164,8 +156,7 @@ impl Replica {
 
     /// What an answer of the control plane hangs on that is asked for now.
     fn question(&self) -> Asked {
-        let view = self.view();
-        Asked { generation: view.generation, stream: view.stream }
+        self.view().asked()
     }
 
     /// Keeps an answer of the control plane.
@@ -272,7 +263,9 @@ impl Replica {
         self.change(|view| {
             let is_current = view.generation == generation;
             if is_current {
-                scopes.iter().for_each(|scope| view.tombstones.forget(scope, cutoff));
+                for scope in scopes {
+                    view.tombstones.forget(scope, cutoff);
+                }
             }
             is_current
         })

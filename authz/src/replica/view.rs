@@ -34,6 +34,14 @@ pub(super) struct View {
     pub(super) skew: Option<Skew>,
 }
 
+/// When a question was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) generation: Generation,
+    /// How many streams had begun.
+    pub(super) stream: u64,
+}
+
 // === impl View ===
 
 impl View {
@@ -77,6 +85,11 @@ impl View {
     /// The last entry in force.
     pub(super) fn applied(&self) -> Sequence {
         self.position.map_or(Sequence(0), |position| position.sequence)
+    }
+
+    /// What an answer hangs on that is asked for now.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { generation: self.generation, stream: self.stream }
     }
 
     /// Forgets what is revoked; the log continues behind `from`.

@@ -68,13 +68,13 @@ impl Flights {
         &mut self,
         question: Question,
         cause: Cause,
-    ) -> Option<(watch::Sender<Option<Answer>>, watch::Receiver<Option<Answer>>)> {
+    ) -> Option<watch::Sender<Option<Answer>>> {
         if !self.take(cause, QUESTION) {
             return None;
         }
         let (land, answer) = watch::channel(None);
-        self.under_way.insert(question, Flight { cause, answer: answer.clone() });
-        Some((land, answer))
+        self.under_way.insert(question, Flight { cause, answer });
+        Some(land)
     }
 
     /// A question has its answer, or will get none.
