@@ -82,7 +82,7 @@ impl Fixture {
         change(&mut edge);
         let envoy =
             if behind_a_proxy { Envoy::start_behind_a_proxy(&edge).await } else { Envoy::start(&edge).await };
-        Self { envoy, authz, upstream, control_plane }
+        Self { authz, upstream, control_plane, envoy }
     }
 
     /// Sends a request through Envoy and gives the answer.
