@@ -86,7 +86,7 @@ impl Checker {
     ) -> Result<(CheckResponse, Way), Denial> {
         match incoming.token() {
             Ok(token) => {
-                let response = self.swap(token, server, now, findings).await?;
+                let response = self.swap(token, incoming, server, now, findings).await?;
                 Ok((response, Way::Allowed))
             }
             Err(refusal) => {
@@ -101,6 +101,7 @@ impl Checker {
     async fn swap(
         &self,
         token: Presented<'_, Access>,
+        incoming: &Incoming<'_>,
         server: &Server,
         now: Timestamp,
         findings: &mut Findings,
@@ -109,7 +110,7 @@ impl Checker {
         findings.token = Some(id);
         let (known, now) = match self.replica.resident(id)? {
             Some(known) => (known, now),
-            None => (self.resolver.resolve(id).await?, self.clock.now()),
+            None => (self.resolver.resolve(id, incoming.neighbourhood()).await?, self.clock.now()),
         };
         findings.known = Some(known.clone());
         let permit = self.replica.judge(server, &known, now)?;
@@ -117,7 +118,7 @@ impl Checker {
         let renewed = match lifetime(&permit, revision, now) {
             Lifetime::Ample => None,
             Lifetime::Short => {
-                self.resolver.renew_soon(id, &known, revision);
+                self.resolver.renew_soon(id, &known, revision)?;
                 None
             }
             Lifetime::Outdated => match self.resolver.update(id, &known, revision).await {

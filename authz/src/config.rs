@@ -10,6 +10,7 @@ use std::{fs, io};
 use http::Uri;
 use portcullis_proto::ids::InstanceName;
 use portcullis_proto::mesh::{Settings, is_loopback};
+use portcullis_proto::staleness::MAX_STALENESS;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -33,7 +34,7 @@ pub struct Config {
     pub mesh: Settings,
     /// `store`: the store's directory, created where there is none. No two instances share one.
     pub store: PathBuf,
-    /// `max_staleness`: how long requests are decided without word from the control plane, 2 s at least;
+    /// `max_staleness`: how long requests are decided without word from the control plane, 2 s to 1 h;
     /// 60 s by default.
     pub max_staleness: Duration,
     /// `instance`: this instance's name, unlike any other's; the host's name and the port of `listen` by default.
@@ -178,8 +179,9 @@ fn control_plane(text: &str, mesh: Option<&Settings>) -> Result<Uri, String> {
 fn max_staleness(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
         .map_err(|error| format!("{text:?} is not a duration such as 60s: {error}"))?;
-    if duration < MIN_STALENESS {
-        return Err(format!("{text:?} is less than {}", humantime::format_duration(MIN_STALENESS)));
+    if !(MIN_STALENESS..=MAX_STALENESS).contains(&duration) {
+        let [least, most] = [MIN_STALENESS, MAX_STALENESS].map(humantime::format_duration);
+        return Err(format!("{text:?} is not between {least} and {most}"));
     }
     Ok(duration)
 }

@@ -10,7 +10,10 @@ mod request;
 mod response;
 mod wire;
 
-pub use request::{AttributeContext, CheckRequest, HeaderMap, HeaderValue, HttpRequest, Pair, Request};
+pub use request::{
+    Address, AttributeContext, CheckRequest, HeaderMap, HeaderValue, HttpRequest, Pair, Peer, Request,
+    SocketAddress,
+};
 pub use response::{CheckResponse, Pairs};
 
 /// The server, as `build.rs` has it generated.

@@ -17,6 +17,7 @@ pub mod decide;
 pub mod ext_authz;
 pub mod health;
 pub mod metrics;
+pub mod neighbourhood;
 pub mod ops;
 pub mod passthrough;
 pub mod replica;
@@ -28,6 +29,7 @@ pub mod telemetry;
 mod testing;
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,11 +97,12 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let identity = config.mesh.open(Role::Authz, clock.now())?.map(Arc::new);
     let (store, loaded) = Store::open(&config.store, config.max_records)?;
     let replica = Arc::new(Replica::new(store, &loaded, config.max_staleness, &*random));
-    let channel = mesh::channel(&endpoint(config.control_plane), identity.clone(), Role::ControlPlane);
-    let client = ReplicaClient::new(channel);
-    let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
+    // Revocations come on a connection of their own: no number of questions stands before them.
+    let endpoint = endpoint(config.control_plane);
+    let connect = || ReplicaClient::new(mesh::channel(&endpoint, identity.clone(), Role::ControlPlane));
+    let resolver = Arc::new(Resolver::new(connect(), replica.clone(), metrics.clone()));
     let checker = Checker::new(replica.clone(), resolver, clock.clone(), metrics.clone());
-    let sync = Sync::new(replica.clone(), client, config.instance, clock.clone(), random);
+    let sync = Sync::new(replica.clone(), connect(), config.instance, clock.clone(), random);
     let ops = Ops {
         replica: replica.clone(),
         metrics: metrics.clone(),
@@ -112,14 +115,25 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let mesh = Mesh { identity: identity.clone(), observer: metrics.clone() };
     let routes = routes(checker, &health, &mesh);
 
+    let stop = shutdown.child_token();
+    let mut serving = pin!(serve(listeners.grpc, routes, config.threads, mesh, &stop));
     let ended = tokio::select! {
-        ended = serve(listeners.grpc, routes, config.threads, mesh, &shutdown) => ended.map_err(RunError::from),
-        never = mesh::follow(identity.as_deref(), &*clock, &*metrics) => match never {},
-        error = serve_ops(listeners.ops, ops::router(ops)) => Err(error),
-        error = sync.run() => Err(error.into()),
-        error = replica::sweep::run(replica.clone(), clock.clone()) => Err(error.into()),
-        () = replica.store().failed() => Err(StoreError::Stopped.into()),
-        never = health::follow(&health, &replica, &*clock, &shutdown) => match never {},
+        ended = &mut serving => ended.map_err(RunError::from),
+        error = async {
+            tokio::select! {
+                never = mesh::follow(identity.as_deref(), &*clock, &*metrics) => match never {},
+                error = serve_ops(listeners.ops, ops::router(ops)) => error,
+                error = sync.run() => error.into(),
+                error = replica::sweep::run(replica.clone(), clock.clone()) => error.into(),
+                () = replica.store().failed() => StoreError::Stopped.into(),
+                never = health::follow(&health, &replica, &*clock, &shutdown) => match never {},
+            }
+        } => {
+            // Not without the threads: they use what is about to go.
+            stop.cancel();
+            let _ = serving.await;
+            Err(error)
+        }
     };
     replica.store().close().await;
     info!("stopped");

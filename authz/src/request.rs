@@ -5,9 +5,11 @@
 use std::str;
 
 use portcullis_proto::token::{Access, Presented};
+use prost::Message;
 
 use crate::decide::Refusal;
-use crate::ext_authz::{AttributeContext, CheckRequest, HeaderValue, HttpRequest};
+use crate::ext_authz::{AttributeContext, CheckRequest, HeaderValue, HttpRequest, Peer};
+use crate::neighbourhood::Neighbourhood;
 use crate::passthrough::Foreign;
 
 /// The part of a request that is decided upon. All of it is the client's word, but for the server.
@@ -15,6 +17,8 @@ use crate::passthrough::Foreign;
 pub struct Incoming<'a> {
     /// The route's `context_extensions["server"]`; empty where it has none. Never taken from the path.
     pub server: &'a str,
+    /// An encoded [`Peer`].
+    source: &'a [u8],
     authorization: Authorization<'a>,
 }
 
@@ -36,6 +40,7 @@ impl<'a> Incoming<'a> {
         let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
         Self {
             server: attributes.and_then(server).unwrap_or_default(),
+            source: attributes.map_or(&[], |attributes| &attributes.source),
             authorization: http.map_or(Authorization::None, Authorization::read),
         }
     }
@@ -55,6 +60,13 @@ impl<'a> Incoming<'a> {
     /// The token in the same place, where it is one but none of ours.
     pub fn foreign(&self) -> Option<Foreign<'a>> {
         self.bearer().and_then(Foreign::parse)
+    }
+
+    /// From where it comes. The address is Envoy's word.
+    pub fn neighbourhood(&self) -> Neighbourhood {
+        let peer = Peer::decode(self.source).ok();
+        let address = peer.and_then(|peer| peer.address?.socket_address);
+        Neighbourhood::of(address.as_ref().map(|address| &*address.address))
     }
 
     fn bearer(&self) -> Option<&'a str> {

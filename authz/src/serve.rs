@@ -15,8 +15,9 @@ use portcullis_proto::mesh::{Identity, Observer, connections};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -57,7 +58,8 @@ pub enum ServeError {
     Gone,
 }
 
-/// Answers on `threads` threads until `shutdown`, and then the requests that are under way.
+/// Answers on `threads` threads until `shutdown`, and then the requests that are under way. When this returns, no thread is
+/// left, however it has ended.
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
@@ -65,37 +67,75 @@ pub async fn serve(
     mesh: Mesh,
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
+    let stop = shutdown.child_token();
     let (mut connections, mut answering) = (Vec::new(), JoinSet::new());
+    let mut outcome = Ok(());
     for number in 0..threads.get() {
         let (connection, received) = mpsc::channel(BACKLOG);
+        match start(number, received, routes.clone(), mesh.clone(), stop.clone()) {
+            Ok(ended) => answering.spawn(async { ended.await.unwrap_or(Err(ServeError::Gone)) }),
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        };
         connections.push(connection);
-        let ended = start(number, received, routes.clone(), mesh.clone(), shutdown.clone())?;
-        answering.spawn(async { ended.await.unwrap_or(Err(ServeError::Gone)) });
     }
-    tokio::select! {
-        () = deal(&listener, &connections) => {}
-        () = shutdown.cancelled() => {}
-        Some(ended) = answering.join_next() => ended.unwrap_or(Err(ServeError::Gone))?,
+    if outcome.is_ok() {
+        tokio::select! {
+            () = deal(&listener, &connections) => {}
+            () = stop.cancelled() => {}
+            // Nothing but `stop` ends a thread that has nothing wrong with it.
+            Some(ended) = answering.join_next() => outcome = flat(ended).and(Err(ServeError::Gone)),
+        }
     }
     drop((listener, connections));
+    stop.cancel();
     while let Some(ended) = answering.join_next().await {
-        ended.unwrap_or(Err(ServeError::Gone))?;
+        outcome = outcome.and(flat(ended));
     }
-    Ok(())
+    outcome
 }
 
-/// Accepts connections for ever, and gives each to the next thread.
-async fn deal(listener: &TcpListener, connections: &[mpsc::Sender<StdStream>]) {
-    for worker in connections.iter().cycle() {
+fn flat(ended: Result<Result<(), ServeError>, JoinError>) -> Result<(), ServeError> {
+    ended.unwrap_or(Err(ServeError::Gone))
+}
+
+/// Accepts connections for ever, and gives each to a thread.
+async fn deal(listener: &TcpListener, threads: &[mpsc::Sender<StdStream>]) {
+    let mut next = 0;
+    loop {
         match accept(listener).await {
-            // One that has gone is noticed by `serve`.
-            Ok(connection) => drop(worker.send(connection).await),
+            Ok(connection) => {
+                if !give(connection, threads, &mut next) {
+                    warn!("no thread takes a connection");
+                }
+            }
             Err(error) => {
                 warn!(%error, "a connection cannot be accepted");
                 sleep(PAUSE).await;
             }
         }
     }
+}
+
+/// Puts something into the next queue that is empty, else into the next that has room: a thread that is stuck gets no more
+/// while others are well. One that has gone is noticed by [`serve`]. Whether any had room.
+fn give<T>(thing: T, queues: &[mpsc::Sender<T>], next: &mut usize) -> bool {
+    let in_turn = (0..queues.len()).map(|turn| (*next + turn) % queues.len());
+    let is_empty = |number: &usize| queues[*number].capacity() == queues[*number].max_capacity();
+    let empty = in_turn.clone().filter(is_empty);
+    let mut thing = thing;
+    for number in empty.chain(in_turn) {
+        match queues[number].try_send(thing) {
+            Ok(()) => {
+                *next = number + 1;
+                return true;
+            }
+            Err(TrySendError::Full(back) | TrySendError::Closed(back)) => thing = back,
+        }
+    }
+    false
 }
 
 /// A connection that any thread's runtime can take over.
@@ -150,4 +190,39 @@ fn start(
     };
     thread::Builder::new().name(format!("check-{number}")).spawn(work).map_err(ServeError::Thread)?;
     Ok(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_stuck_gets_one_connection_and_no_more_while_others_are_well() {
+        let (senders, mut receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| mpsc::channel(4)).unzip();
+        let mut next = 0;
+        let mut given = [0_u32; 3];
+        for connection in 0..30 {
+            assert!(give(connection, &senders, &mut next));
+            for number in [0, 2] {
+                while receivers[number].try_recv().is_ok() {
+                    given[number] += 1;
+                }
+            }
+        }
+        assert_eq!(receivers[1].len(), 1);
+        assert_eq!(given[0] + given[2], 29);
+        assert!(given[0].abs_diff(given[2]) <= 1, "{given:?}");
+    }
+
+    #[test]
+    fn whoever_has_room_gets_what_is_left_and_then_nobody() {
+        let (senders, mut receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel(2)).unzip();
+        let mut next = 0;
+        assert!((0..4).all(|connection| give(connection, &senders, &mut next)));
+        assert!(!give(4, &senders, &mut next));
+        receivers[1].try_recv().unwrap();
+        assert!(give(5, &senders, &mut next));
+        drop(receivers);
+        assert!(!give(6, &senders, &mut next));
+    }
 }

@@ -55,6 +55,12 @@ fn limits(limits: &Limits) -> Result<(), RenderError> {
     if limits.body_bytes == 0 {
         return Err(RenderError::Limit("body_bytes"));
     }
+    for (name, number) in [("streams_per_user", limits.streams_per_user), ("connections", limits.connections)]
+    {
+        if number == 0 {
+            return Err(RenderError::Limit(name));
+        }
+    }
     if limits.stream.is_zero() {
         return Err(RenderError::Limit("stream"));
     }

@@ -17,7 +17,7 @@ pub struct Edge {
     pub listen: SocketAddr,
     /// Absent: plain HTTP, for loopback only.
     pub tls: Option<Tls>,
-    /// Envoy's admin interface: five read-only paths and `/drain_listeners`. Keep it on loopback.
+    /// Envoy's admin interface: five paths to read and `/drain_listeners`. Keep it on loopback.
     pub admin: SocketAddr,
     /// The authz instances: gRPC. Never empty.
     pub authz: Vec<HostPort>,

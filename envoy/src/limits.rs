@@ -5,22 +5,27 @@ use std::time::Duration;
 /// How much is let in. Every value has a default; none may be zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Registrations: 60 a minute from one address, 600 in all.
+    /// Registrations: 60 a minute from one address, 3,000 in all.
     pub register: Rate,
-    /// Requests to `/token` and `/revoke`, each: 6,000 a minute from one address, 60,000 in all.
+    /// Requests to `/token` and `/revoke`, each: 3,000 a minute from one address, 150,000 in all.
     pub token: Rate,
     /// Requests to every other OAuth route, each: 1,200 a minute from one address, 60,000 in all.
     pub browser: Rate,
-    /// Requests to one MCP server: 60,000 a minute from one address, 600,000 in all. Hosted clients bring many users
+    /// Requests to one MCP server: 60,000 a minute from one address, 3,000,000 in all. Hosted clients bring many users
     /// from one address.
     pub mcp: Rate,
+    /// GETs of one user to one MCP server, most of which open an event stream: 120 a minute.
+    pub streams_per_user: u32,
     /// The largest request body, in bytes: 4 MiB. OAuth routes take 64 KiB at most.
     pub body_bytes: u32,
     /// How long one request to an MCP server may last, its event stream included: 15 min.
     pub stream: Duration,
+    /// Connections of clients, all together: 20,000.
+    pub connections: u32,
 }
 
-/// Requests a minute, refilled evenly; also the largest burst. An IPv6 /64 counts as one address.
+/// Requests a minute, refilled evenly; also the largest burst. An IPv6 /64 counts as one address. A whole /48, which one
+/// customer may have, gets three times as much as that. So it takes many customers to use up what there is for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// From one client address.
@@ -34,12 +39,27 @@ pub struct Rate {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            register: Rate { per_address: 60, overall: 600 },
-            token: Rate { per_address: 6_000, overall: 60_000 },
+            register: Rate { per_address: 60, overall: 3_000 },
+            token: Rate { per_address: 3_000, overall: 150_000 },
             browser: Rate { per_address: 1_200, overall: 60_000 },
-            mcp: Rate { per_address: 60_000, overall: 600_000 },
+            mcp: Rate { per_address: 60_000, overall: 3_000_000 },
+            streams_per_user: 120,
             body_bytes: 4 << 20,
             stream: Duration::from_mins(15),
+            connections: 20_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t17_no_default_lets_a_few_customers_use_up_what_there_is_for_all() {
+        let Limits { register, token, browser, mcp, .. } = Limits::default();
+        for rate in [register, token, browser, mcp] {
+            assert!(rate.overall >= 50 * rate.per_address, "{rate:?}");
         }
     }
 }

@@ -60,15 +60,25 @@ struct MeshView {
 struct LimitsView {
     body_bytes: u32,
     stream: Quoted,
+    streams_per_user: u32,
+    connections: u32,
+    /// Questions to authz at a time.
+    checks: usize,
 }
 
 struct RateView {
     per_address: u32,
+    /// For an IPv6 /48.
+    per_customer: u32,
     overall: u32,
 }
 
 /// `:path` without encodings: segments of RFC 3986's `pchar` less `;` and percent-encodings, then any query.
 const PLAIN_PATH: &str = r"(/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?(\?.*)?";
+
+/// Questions to one instance of authz at a time. It lets some 4,000 requests wait for its control plane: there must be room
+/// for others, which it answers at once.
+const CHECKS: usize = 10_000;
 
 // === impl View ===
 
@@ -106,6 +116,9 @@ impl View {
             limits: LimitsView {
                 body_bytes: edge.limits.body_bytes,
                 stream: Quoted::new(format!("{}s", edge.limits.stream.as_secs_f64())),
+                streams_per_user: edge.limits.streams_per_user,
+                connections: edge.limits.connections,
+                checks: CHECKS * edge.authz.len(),
             },
         })
     }
@@ -151,6 +164,7 @@ impl From<&HostPort> for Address {
 
 impl From<Rate> for RateView {
     fn from(rate: Rate) -> Self {
-        Self { per_address: rate.per_address, overall: rate.overall }
+        let per_customer = rate.per_address.saturating_mul(3);
+        Self { per_address: rate.per_address, per_customer, overall: rate.overall }
     }
 }

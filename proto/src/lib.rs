@@ -1,6 +1,6 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
-//! the sealing of credentials, the revocation log, when what has expired may go, who is who in the mesh, and how a
-//! process that holds secrets begins.
+//! the sealing of credentials, the revocation log, when what has expired may go, for how long nobody need be heard of,
+//! who is who in the mesh, and how a process that holds secrets begins.
 
 pub mod belief;
 pub mod hardening;
@@ -11,6 +11,7 @@ pub mod record;
 pub mod revocation;
 pub mod seal;
 pub mod seldom;
+pub mod staleness;
 pub mod time;
 pub mod token;
 

@@ -77,6 +77,16 @@ fn every_wrong_value_is_named_at_once() {
     }
 }
 
+/// Beyond that, the control plane would not count this instance among those that may still decide.
+#[test]
+fn t20_an_instance_decides_for_an_hour_at_most_without_word_from_the_control_plane() {
+    let read = |staleness: &str| read(&format!("{MINIMAL}max_staleness: {staleness}\n"));
+    assert_eq!(read("1h").unwrap().max_staleness, MAX_STALENESS);
+    for staleness in ["6h", "3601s", "1999ms"] {
+        assert!(read(staleness).unwrap_err().contains("max_staleness: "), "{staleness}");
+    }
+}
+
 #[test]
 fn only_loopback_is_plain_without_a_word() {
     let tls = "mesh: { ca: a, certificate: c, private_key: k }\n";

@@ -16,12 +16,39 @@ pub struct CheckRequest {
 /// What is known of a request, and of the route that it takes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AttributeContext {
+    /// Who sends it: a [`Peer`], which is seldom needed and so not decoded with the rest.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub source: Bytes,
     /// The request itself.
     #[prost(message, optional, tag = "4")]
     pub request: Option<Request>,
     /// What the route's configuration says to us.
     #[prost(message, repeated, tag = "10")]
     pub context_extensions: Vec<Pair>,
+}
+
+/// One end of a connection.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Peer {
+    /// Its address.
+    #[prost(message, optional, tag = "1")]
+    pub address: Option<Address>,
+}
+
+/// An address, of whatever kind.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Address {
+    /// One by IP.
+    #[prost(message, optional, tag = "1")]
+    pub socket_address: Option<SocketAddress>,
+}
+
+/// An IP address with a port.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SocketAddress {
+    /// In text form.
+    #[prost(string, tag = "2")]
+    pub address: String,
 }
 
 /// A request, of whatever protocol.

@@ -9,6 +9,8 @@ use portcullis_proto::ids::Sequence;
 use portcullis_proto::time::Timestamp;
 use tokio::time::Instant;
 
+use super::skew::TOLERANCE;
+
 /// A moment by both of the machine's clocks. The one that counts up stands still while the machine sleeps; the one
 /// on the wall may be set. Where they disagree, more time is taken to have passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,12 @@ impl Moment {
     /// How long this is after `earlier`; zero where it is before.
     pub fn since(self, earlier: Self) -> Duration {
         self.instant.duration_since(earlier.instant).max(self.wall.since(earlier.wall))
+    }
+
+    /// How much more has passed by one clock than by the other.
+    fn apart_since(self, earlier: Self) -> Duration {
+        let (counted, back) = (self.instant.duration_since(earlier.instant), earlier.wall.since(self.wall));
+        if back.is_zero() { self.wall.since(earlier.wall).abs_diff(counted) } else { counted + back }
     }
 }
 
@@ -67,6 +75,12 @@ impl Freshness {
     /// How old the replica's knowledge is; `None` before the first catch-up.
     pub fn age(&self, now: Moment) -> Option<Duration> {
         self.current_at.map(|at| now.since(at))
+    }
+
+    /// Whether both clocks have gone alike since then. Where one was set, or stood still, no token's end can be judged before
+    /// a heartbeat has told the time.
+    pub fn clocks_agree(&self, now: Moment) -> bool {
+        self.current_at.is_none_or(|at| now.apart_since(at) <= TOLERANCE)
     }
 
     /// Whether the replica may decide.
@@ -134,6 +148,22 @@ mod tests {
         freshness.reconnect();
         freshness.advance(Sequence(9));
         assert_eq!(freshness.age(now), None);
+    }
+
+    #[test]
+    fn t34_a_clock_that_was_set_is_noticed_before_the_next_heartbeat() {
+        let (start, passed) = (Instant::now(), MAX * 10);
+        let mut freshness = Freshness::default();
+        assert!(freshness.clocks_agree(after(start, passed)));
+        freshness.heartbeat(Sequence(0), Sequence(0), after(start, Duration::ZERO));
+        let now = after(start, passed);
+        for (by, agree) in
+            [(Duration::ZERO, true), (TOLERANCE, true), (TOLERANCE + SECOND, false), (passed + SECOND, false)]
+        {
+            for wall in [now.wall.after(by), now.wall.before(by)] {
+                assert_eq!(freshness.clocks_agree(Moment { wall, ..now }), agree, "{by:?}");
+            }
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ use freshness::Moment;
 use hot::{Era, Hot};
 use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
-use view::View;
+use view::{Asked, View};
 
 /// How far a clock may be set back behind the last sweep without more ado.
 const SET_BACK: Duration = Duration::from_mins(1);
@@ -150,22 +150,27 @@ impl Replica {
         self.view().generation
     }
 
-    /// To be remembered before a question is asked whose answer will be learned.
-    fn era(&self) -> Era {
-        self.hot.era()
-    }
-
     fn hot(&self, id: TokenId, generation: Generation) -> Option<Arc<Known>> {
         self.hot.get(&id).filter(|known| known.generation == generation)
     }
 
-    /// Keeps an answer of the control plane that was asked for in `generation`.
-    fn learn(&self, generation: Generation, era: Era, record: TokenRecord) -> Arc<Known> {
-        let known = Arc::new(Known { record: record.clone(), generation, era });
-        self.hot.insert(known.clone());
-        // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it.
+    /// What an answer of the control plane hangs on that is asked for now.
+    fn question(&self) -> Asked {
+        self.view().asked()
+    }
+
+    /// Keeps an answer of the control plane.
+    fn learn(&self, asked: Asked, record: TokenRecord) -> Arc<Known> {
+        let Asked { generation, stream } = asked;
+        // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it, and so
+        // does a stream.
         let _unchanged = self.changing();
-        if self.view().may_keep(&record) {
+        let known = Arc::new(Known { record: record.clone(), generation, era: self.hot.era() });
+        let view = self.view();
+        if stream == view.stream || record.born <= view.applied() {
+            self.hot.insert(known.clone());
+        }
+        if view.may_keep(&record) {
             self.store.put(generation, record);
         }
         known
@@ -206,8 +211,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Puts entries in force, then has them written. Dropped in between, it has not moved the position: the
-    /// entries come again.
+    /// Puts entries in force, then has them written: they may be acknowledged before the second change shows, and are in force
+    /// by the first. Dropped in between, it has not moved the position: the entries come again.
     async fn append(&self, entries: &[Entry], position: Position) -> Result<(), StoreError> {
         self.change(|view| entries.iter().for_each(|entry| view.tombstones.add(entry)));
         let place = self.store.place().await?;
@@ -231,7 +236,8 @@ impl Replica {
     }
 
     /// Another stream begins. Records that were born after the position hang on a log that need not be the one which
-    /// comes now: a control plane may have been restored from a backup that has the position, and nothing after it.
+    /// comes now: a control plane may have been restored from a backup that has the position, and nothing after it. Nor
+    /// are those kept that arrive from now on and were asked for before.
     fn reconnect(&self) {
         self.change(View::reconnect);
         self.cool();
@@ -243,12 +249,26 @@ impl Replica {
     }
 
     /// A sweep begins. Until now, what it will remove may have been learned; from now on it may not.
-    fn begin_sweep(&self, cutoff: Timestamp) {
-        self.change(|view| view.swept = view.swept.max(cutoff));
+    /// It is for the generation that is returned.
+    fn begin_sweep(&self, cutoff: Timestamp) -> Generation {
+        self.change(|view| {
+            view.swept = view.swept.max(cutoff);
+            view.generation
+        })
     }
 
-    fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {
-        self.change(|view| scopes.iter().for_each(|scope| view.tombstones.forget(scope, cutoff)));
+    /// Forgets what a sweep of this generation has removed. `false` where there is another one by now, whose revocations
+    /// stay.
+    fn forget(&self, generation: Generation, scopes: &[Scope], cutoff: Timestamp) -> bool {
+        self.change(|view| {
+            let is_current = view.generation == generation;
+            if is_current {
+                for scope in scopes {
+                    view.tombstones.forget(scope, cutoff);
+                }
+            }
+            is_current
+        })
     }
 
     fn view(&self) -> Guard<Arc<View>> {

@@ -1,10 +1,11 @@
 //! Asking the control plane about a token.
 //!
 //! However many requests carry a token, one question about it is on its way at a time (a flight). A
-//! flight goes on when the request that began it is gone, has a deadline, and there is a bound on how
-//! many there are.
+//! flight goes on when the request that began it is gone, has a deadline, and there are [bounds](flights) on how
+//! many there are and on how many wait for them.
 
-use std::collections::HashMap;
+mod flights;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,16 +23,15 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 use tracing::{debug, warn};
 
-use super::hot::Era;
 use super::store::Generation;
-use super::{Known, Replica};
+use super::{Asked, Known, Replica};
 use crate::decide::{Denial, Outage, Refusal};
 use crate::metrics::Metrics;
+use crate::neighbourhood::Neighbourhood;
+use flights::{Cause, Flights};
 
 /// A question's deadline: Envoy waits 1 s for the whole decision.
 const DEADLINE: Duration = Duration::from_millis(800);
-/// Questions on their way, at most.
-const MAX_FLIGHTS: usize = 1024;
 /// How long an unknown token is refused without asking. Nobody can guess a token that will be issued, so
 /// this only bounds how long a wrong answer could last.
 const UNKNOWN_FOR: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ pub struct Resolver {
     client: ReplicaClient<Channel>,
     replica: Arc<Replica>,
     metrics: Arc<Metrics>,
-    flights: Mutex<HashMap<Question, watch::Receiver<Option<Answer>>>>,
+    flights: Mutex<Flights>,
     unknown: Cache<Question, ()>,
     renewals: Cache<Renewal, ()>,
 }
@@ -68,6 +68,12 @@ type Answer = Result<Arc<Known>, Denial>;
 enum Flight {
     Landed(Answer),
     UnderWay(watch::Receiver<Option<Answer>>),
+}
+
+/// A request's place among those that wait; given back when it is dropped.
+struct Place<'a> {
+    resolver: &'a Resolver,
+    cause: Cause,
 }
 
 /// Ends a flight when it is dropped, whatever happened in it.
@@ -93,20 +99,31 @@ impl Resolver {
     }
 
     /// The record of a token that the replica does not have.
-    pub async fn resolve(self: &Arc<Self>, id: TokenId) -> Answer {
-        self.fly(id, None).wait().await
+    pub async fn resolve(self: &Arc<Self>, id: TokenId, from: Neighbourhood) -> Answer {
+        let cause = Cause::FirstSight(from);
+        self.wait(self.fly(id, cause, None), cause).await
     }
 
     /// The record of a token whose credential is of no use any more.
     pub async fn renew(self: &Arc<Self>, id: TokenId, outdated: &Arc<Known>) -> Answer {
-        self.fly(id, Some(outdated)).wait().await
+        self.wait(self.fly(id, Cause::Renewal, Some(outdated)), Cause::Renewal).await
     }
 
-    /// Has the record of a token renewed, and does not wait for it.
-    pub fn renew_soon(self: &Arc<Self>, id: TokenId, outdated: &Arc<Known>, revision: u64) {
-        if self.attempt((id, revision)) {
-            drop(self.fly(id, Some(outdated)));
+    /// Has the record of a token renewed, and does not wait for it. An error where the answer has been a while ago that
+    /// there is no such token.
+    pub fn renew_soon(
+        self: &Arc<Self>,
+        id: TokenId,
+        outdated: &Arc<Known>,
+        revision: u64,
+    ) -> Result<(), Denial> {
+        if self.unknown.contains_key(&(id, self.replica.generation())) {
+            return Err(Refusal::Unknown.into());
         }
+        if self.attempt((id, revision)) {
+            drop(self.fly(id, Cause::Renewal, Some(outdated)));
+        }
+        Ok(())
     }
 
     /// The record of a token whose credential was made in another way than `revision` says. `None` where that has been
@@ -118,11 +135,11 @@ impl Resolver {
         revision: u64,
     ) -> Option<Answer> {
         let flight = if self.attempt((id, revision)) {
-            self.fly(id, Some(outdated))
+            self.fly(id, Cause::Renewal, Some(outdated))
         } else {
             self.join(id, outdated)?
         };
-        Some(flight.wait().await)
+        Some(self.wait(flight, Cause::Renewal).await)
     }
 
     /// Whether an attempt may be made now; then it counts as made.
@@ -138,7 +155,7 @@ impl Resolver {
     fn join(&self, id: TokenId, outdated: &Arc<Known>) -> Option<Flight> {
         let question = (id, self.replica.generation());
         if let Some(flight) = self.flights().get(&question) {
-            return Some(Flight::UnderWay(flight.clone()));
+            return Some(Flight::UnderWay(flight));
         }
         if self.unknown.contains_key(&question) {
             return Some(Flight::Landed(Err(Refusal::Unknown.into())));
@@ -149,11 +166,12 @@ impl Resolver {
 
     /// Joins the flight for a token, or begins one. Does not where another has just ended: the answer is
     /// there, and it is not the `outdated` one.
-    fn fly(self: &Arc<Self>, id: TokenId, outdated: Option<&Arc<Known>>) -> Flight {
-        let question = (id, self.replica.generation());
+    fn fly(self: &Arc<Self>, id: TokenId, cause: Cause, outdated: Option<&Arc<Known>>) -> Flight {
+        let asked = self.replica.question();
+        let question = (id, asked.generation);
         let mut flights = self.flights();
         if let Some(flight) = flights.get(&question) {
-            return Flight::UnderWay(flight.clone());
+            return Flight::UnderWay(flight);
         }
         if self.unknown.contains_key(&question) {
             return Flight::Landed(Err(Refusal::Unknown.into()));
@@ -163,27 +181,26 @@ impl Resolver {
         {
             return Flight::Landed(Ok(known));
         }
-        if flights.len() >= MAX_FLIGHTS {
+        let Some(land) = flights.begin(question, cause) else {
             self.metrics.resolve_refused();
             return Flight::Landed(Err(Outage::Unresolved.into()));
-        }
-        let (land, flight) = watch::channel(None);
-        flights.insert(question, flight.clone());
+        };
+        let flight = land.subscribe();
+        drop(flights); // a runtime that is closing drops what it is given at once, and with it the landing
         let landing = Landing { resolver: self.clone(), question };
         self.runtime.spawn(async move {
-            let answer = landing.resolver.ask(question).await;
+            let answer = landing.resolver.ask(question, asked).await;
             drop(landing); // the replica has learned the answer: who comes now finds it there
             land.send_replace(Some(answer));
         });
         Flight::UnderWay(flight)
     }
 
-    async fn ask(&self, question: Question) -> Answer {
+    async fn ask(&self, question: Question, asked: Asked) -> Answer {
         let began = Instant::now();
-        let era = self.replica.era();
         let request = ResolveRequest { token_id: question.0.as_bytes().to_vec() };
         let response = timeout(DEADLINE, self.client.clone().resolve(request)).await;
-        let (outcome, answer) = self.understand(question, era, response);
+        let (outcome, answer) = self.understand(question, asked, response);
         self.metrics.resolved(outcome, began.elapsed());
         answer
     }
@@ -192,10 +209,10 @@ impl Resolver {
     fn understand(
         &self,
         question: Question,
-        era: Era,
+        asked: Asked,
         response: Result<Result<Response<ResolveResponse>, Status>, Elapsed>,
     ) -> (&'static str, Answer) {
-        let (id, generation) = question;
+        let (id, _) = question;
         let unresolved = Err(Outage::Unresolved.into());
         let response = match response {
             Ok(Ok(response)) => response.into_inner(),
@@ -210,9 +227,7 @@ impl Resolver {
         };
         match response.outcome {
             Some(Outcome::Record(message)) => match TokenRecord::try_from(message) {
-                Ok(record) if record.token == id => {
-                    ("record", Ok(self.replica.learn(generation, era, record)))
-                }
+                Ok(record) if record.token == id => ("record", Ok(self.replica.learn(asked, record))),
                 _ => {
                     warn!(token = ?id, "the control plane answered with a record that is none of this token");
                     ("malformed", unresolved)
@@ -230,22 +245,33 @@ impl Resolver {
         }
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<Question, watch::Receiver<Option<Answer>>>> {
+    /// What a flight brings.
+    async fn wait(&self, flight: Flight, cause: Cause) -> Answer {
+        let mut flight = match flight {
+            Flight::Landed(answer) => return answer,
+            Flight::UnderWay(flight) => flight,
+        };
+        if !self.flights().wait(cause) {
+            self.metrics.resolve_refused();
+            return Err(Outage::Unresolved.into());
+        }
+        let _place = Place { resolver: self, cause };
+        match flight.wait_for(Option::is_some).await {
+            Ok(answer) => answer.clone().unwrap_or(Err(Outage::Unresolved.into())),
+            Err(_) => Err(Outage::Unresolved.into()), // it ended without an answer
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-// === impl Flight ===
+// === impl Place ===
 
-impl Flight {
-    async fn wait(self) -> Answer {
-        match self {
-            Self::Landed(answer) => answer,
-            Self::UnderWay(mut flight) => match flight.wait_for(Option::is_some).await {
-                Ok(answer) => answer.clone().unwrap_or(Err(Outage::Unresolved.into())),
-                Err(_) => Err(Outage::Unresolved.into()), // it ended without an answer
-            },
-        }
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.resolver.flights().waited(self.cause);
     }
 }
 
@@ -253,6 +279,9 @@ impl Flight {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.resolver.flights().remove(&self.question);
+        self.resolver.flights().end(&self.question);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis_proto::time::Timestamp;
 
 /// How far the clocks may be apart. Clocks that are set by NTP differ by milliseconds.
-const TOLERANCE: Duration = Duration::from_secs(30);
+pub(super) const TOLERANCE: Duration = Duration::from_secs(30);
 
 /// How much this machine's clock is wrong, at least, if the control plane's is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,16 +104,17 @@ impl Store {
         self.commands.reserve().await.map(Place).map_err(|_| StoreError::Stopped)
     }
 
-    /// Does a bounded part of a sweep: removes what was dead at `cutoff`, or is of another generation than the
-    /// log's position.
+    /// Does a bounded part of a sweep: removes what was dead at `cutoff`, or is of another generation than this
+    /// one. Nothing, where this is not the log's generation (any more).
     pub async fn sweep(
         &self,
+        generation: Generation,
         what: Sweep,
         cutoff: Timestamp,
         after: Option<Vec<u8>>,
     ) -> Result<Swept, StoreError> {
         let (answer, swept) = oneshot::channel();
-        let command = Command::Sweep { what, cutoff, after, answer };
+        let command = Command::Sweep { generation, what, cutoff, after, answer };
         self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
         swept.await.map_err(|_| StoreError::Stopped)
     }

@@ -8,7 +8,7 @@ use portcullis_proto::time::{Clock, Timestamp};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Replica;
-use super::store::{StoreError, Sweep};
+use super::store::{Generation, StoreError, Sweep};
 
 /// Between two passes over the store, unless it is full.
 const PASS_EVERY: Duration = Duration::from_secs(30);
@@ -37,22 +37,47 @@ pub async fn run(replica: Arc<Replica>, clock: Arc<dyn Clock>) -> StoreError {
 /// Removes every record that had expired at `cutoff`, and only then the revocations that could have hit
 /// nothing else: a clock that jumps forward and back again brings no revoked token to life. Nor does an answer
 /// that was on its way meanwhile: where it had expired at `cutoff`, it is neither stored nor followed.
-pub(super) async fn pass(replica: &Replica, cutoff: Timestamp) -> Result<(), StoreError> {
-    replica.begin_sweep(cutoff);
-    for what in [Sweep::Records, Sweep::Entries] {
-        let mut after = None;
-        loop {
-            let swept = replica.store().sweep(what, cutoff, after).await?;
-            replica.forget(&swept.forgotten, cutoff);
-            after = swept.next;
-            if after.is_none() {
-                break;
-            }
-            sleep(STEP_PAUSE).await;
-        }
-        replica.cool();
+async fn pass(replica: &Replica, cutoff: Timestamp) -> Result<(), StoreError> {
+    let mut pass = Pass::begin(replica, cutoff);
+    while pass.step(replica).await? {
+        sleep(STEP_PAUSE).await;
     }
     Ok(())
+}
+
+/// A pass, between two of its steps. It is over when the replica starts over: what is there then has its own life, which
+/// this pass's cutoff may lie behind.
+#[derive(Debug)]
+pub(super) struct Pass {
+    generation: Generation,
+    cutoff: Timestamp,
+    what: Sweep,
+    after: Option<Vec<u8>>,
+}
+
+// === impl Pass ===
+
+impl Pass {
+    /// Makes nothing go yet.
+    pub(super) fn begin(replica: &Replica, cutoff: Timestamp) -> Self {
+        Self { generation: replica.begin_sweep(cutoff), cutoff, what: Sweep::Records, after: None }
+    }
+
+    /// Removes some. Whether there is more to do.
+    pub(super) async fn step(&mut self, replica: &Replica) -> Result<bool, StoreError> {
+        let Self { generation, cutoff, what, .. } = *self;
+        let swept = replica.store().sweep(generation, what, cutoff, self.after.take()).await?;
+        if !replica.forget(generation, &swept.forgotten, cutoff) {
+            return Ok(false);
+        }
+        self.after = swept.next;
+        if self.after.is_some() {
+            return Ok(true);
+        }
+        replica.cool();
+        self.what = Sweep::Entries;
+        Ok(matches!(what, Sweep::Records))
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +106,7 @@ mod tests {
         replica.start_over(start, &SystemRandom).await.unwrap();
         replica.append(std::slice::from_ref(&entry), start.after(&entry).unwrap()).await.unwrap();
         let born = record().born.min(entry.sequence);
-        replica.learn(replica.generation(), replica.era(), TokenRecord { born, ..record() });
+        replica.learn(replica.question(), TokenRecord { born, ..record() });
         replica
     }
 
@@ -125,14 +150,43 @@ mod tests {
         assert!(replica.swept_ahead_of(now));
         replica.start_over(Position::start(Epoch([1; 16])), &SystemRandom).await.unwrap();
         assert!(!replica.swept_ahead_of(now));
-        let known =
-            replica.learn(replica.generation(), replica.era(), TokenRecord { born: Sequence(0), ..record() });
+        let known = replica.learn(replica.question(), TokenRecord { born: Sequence(0), ..record() });
         assert!(replica.judge(&server(), &known, now).is_ok());
     }
 
-    /// The entries came behind the control plane's "start over", the sweep had begun before it.
+    /// The entries came behind the control plane's "start over", the sweep had begun before it, by a clock that was ahead.
     #[tokio::test]
     async fn t32_starting_over_during_a_sweep_forgets_no_revocation() {
+        for cutoff in [record().issued_at, record().expires_at] {
+            let directory = TempDir::new().unwrap();
+            let replica = replica(&directory).await;
+            let start = Position::start(Epoch([2; 16]));
+            let entry = Entry {
+                sequence: Sequence(1),
+                at: record().issued_at,
+                forget_at: record().expires_at,
+                scope: Scope::Everything,
+            };
+            let mut pass = Pass::begin(&replica, cutoff);
+            assert!(pass.step(&replica).await.unwrap());
+            replica.start_over(start, &SystemRandom).await.unwrap();
+            replica.append(std::slice::from_ref(&entry), start.after(&entry).unwrap()).await.unwrap();
+            while pass.step(&replica).await.unwrap() {}
+
+            let known = replica.learn(replica.question(), TokenRecord { born: Sequence(0), ..record() });
+            let denial = replica.judge(&server(), &known, record().issued_at).unwrap_err();
+            assert_eq!(denial.reason(), "revoked");
+            replica.store().close().await;
+            drop(replica);
+            let (_, loaded) = Store::open(directory.path(), 1000).unwrap();
+            assert_eq!(loaded.position.map(|(_, position)| position), start.after(&entry));
+            assert_eq!(loaded.entries, [entry]);
+        }
+    }
+
+    /// A step that was asked for before the replica started over is answered behind it.
+    #[tokio::test]
+    async fn t32_starting_over_during_a_step_of_a_sweep_forgets_no_revocation() {
         let directory = TempDir::new().unwrap();
         let replica = replica(&directory).await;
         let start = Position::start(Epoch([2; 16]));
@@ -140,18 +194,16 @@ mod tests {
             sequence: Sequence(1),
             at: record().issued_at,
             forget_at: record().expires_at,
-            scope: Scope::Everything,
+            scope: Scope::Token(record().token), // as the one before
         };
+        let mut pass = Pass::begin(&replica, record().expires_at);
+        assert!(pass.step(&replica).await.unwrap());
         let start_over = async {
             replica.start_over(start, &SystemRandom).await.unwrap();
             replica.append(std::slice::from_ref(&entry), start.after(&entry).unwrap()).await.unwrap();
         };
-        let (swept, ()) = tokio::join!(pass(&replica, record().issued_at), start_over);
-        swept.unwrap();
-        replica.store().close().await;
-        drop(replica);
-        let (_, loaded) = Store::open(directory.path(), 1000).unwrap();
-        assert_eq!(loaded.position.map(|(_, position)| position), start.after(&entry));
-        assert_eq!(loaded.entries, [entry]);
+        let (swept, ()) = tokio::join!(pass.step(&replica), start_over);
+        assert!(!swept.unwrap());
+        assert_eq!(replica.figures(Timestamp::default()).tombstones, 1);
     }
 }

@@ -117,9 +117,9 @@ impl Sync {
         requests: ReceiverStream<WatchRequest>,
         backoff: &mut Backoff,
     ) -> Result<Infallible, SyncError> {
-        self.replica.reconnect();
         let began = Instant::now();
         let mut responses = in_time(self.client.watch(requests)).await?.into_inner();
+        self.replica.reconnect(); // not before: until now, questions may have gone to whom the last stream came from
         loop {
             let message = in_time(responses.message()).await?.ok_or(SyncError::Ended)?;
             match step(self.replica.position(), message)? {

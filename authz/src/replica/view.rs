@@ -21,6 +21,8 @@ use crate::decide::Outage;
 pub(super) struct View {
     pub(super) generation: Generation,
     pub(super) position: Option<Position>,
+    /// How many streams have begun.
+    pub(super) stream: u64,
     /// The last entry that was heard of.
     pub(super) head: Sequence,
     pub(super) tombstones: Tombstones,
@@ -30,6 +32,14 @@ pub(super) struct View {
     pub(super) freshness: Freshness,
     /// Of this machine's clock, at the last heartbeat.
     pub(super) skew: Option<Skew>,
+}
+
+/// When a question was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) generation: Generation,
+    /// How many streams had begun.
+    pub(super) stream: u64,
 }
 
 // === impl View ===
@@ -48,6 +58,7 @@ impl View {
         Self {
             generation,
             position,
+            stream: 0,
             head: position.map_or(Sequence(0), |position| position.sequence),
             tombstones,
             swept: Timestamp::default(),
@@ -65,12 +76,20 @@ impl View {
         if !self.freshness.within(max_staleness, now) {
             return Err(Outage::Stale);
         }
+        if !self.freshness.clocks_agree(now) {
+            return Err(Outage::ClockSkew);
+        }
         self.catalog.as_ref().ok_or(Outage::Stale)
     }
 
     /// The last entry in force.
     pub(super) fn applied(&self) -> Sequence {
         self.position.map_or(Sequence(0), |position| position.sequence)
+    }
+
+    /// What an answer hangs on that is asked for now.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { generation: self.generation, stream: self.stream }
     }
 
     /// Forgets what is revoked; the log continues behind `from`.
@@ -91,6 +110,7 @@ impl View {
 
     /// Another stream begins: what the last one announced does not count there.
     pub(super) fn reconnect(&mut self) {
+        self.stream += 1;
         self.head = self.applied();
         self.freshness.reconnect();
     }

@@ -46,6 +46,8 @@ struct Shared {
     answers: Mutex<HashMap<TokenId, Outcome>>,
     /// Questions that have arrived.
     asked: AtomicUsize,
+    /// From which address the last one came, and the last stream.
+    peers: Mutex<(Option<SocketAddr>, Option<SocketAddr>)>,
     /// Each answer takes a permit to be sent.
     gate: Semaphore,
     streams: mpsc::Sender<WatchStream>,
@@ -79,6 +81,7 @@ impl ControlPlane {
         let shared = Arc::new(Shared {
             answers: Mutex::default(),
             asked: AtomicUsize::new(0),
+            peers: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             streams: sender,
         });
@@ -113,6 +116,12 @@ impl ControlPlane {
     /// How many questions have arrived.
     pub(crate) fn asked(&self) -> usize {
         self.shared.asked.load(Ordering::SeqCst)
+    }
+
+    /// The other ends of the connections over which the last question came, and the last stream.
+    pub(crate) fn peers(&self) -> [SocketAddr; 2] {
+        let (question, stream) = *self.shared.peers.lock().unwrap();
+        [question.unwrap(), stream.unwrap()]
     }
 
     /// Holds answers back. What the answer is, is settled when the question arrives.
@@ -162,6 +171,7 @@ impl Replica for Shared {
         &self,
         request: Request<v1::ResolveRequest>,
     ) -> Result<Response<v1::ResolveResponse>, Status> {
+        self.peers.lock().unwrap().0 = request.remote_addr();
         let id = TokenId::from_slice(&request.get_ref().token_id).unwrap();
         let outcome = self.answers.lock().unwrap().get(&id).cloned();
         self.asked.fetch_add(1, Ordering::SeqCst);
@@ -176,6 +186,7 @@ impl Replica for Shared {
         &self,
         request: Request<Streaming<v1::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        self.peers.lock().unwrap().1 = request.remote_addr();
         let mut requests = request.into_inner();
         let Some(watch_request::Message::Hello(hello)) = requests.message().await?.unwrap().message else {
             return Err(Status::invalid_argument("no Hello"));

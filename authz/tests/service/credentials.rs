@@ -7,6 +7,7 @@ use portcullis_proto::time::{Clock, SystemClock, Timestamp};
 use portcullis_proto::v1::resolve_response::Outcome;
 use portcullis_proto::v1::{Unavailable, Unknown};
 
+use crate::control_plane::eventually;
 use crate::harness::{World, issue};
 
 fn expiring(record: &TokenRecord, expiry: Timestamp) -> TokenRecord {
@@ -74,6 +75,24 @@ async fn a_credential_in_its_last_minute_is_renewed_behind_the_request() {
         assert_eq!(world.service.check(&token).await.status, 200);
     }
     assert_eq!(world.control.asked(), 2);
+}
+
+/// The control plane's word counts, though nobody has waited for it.
+#[tokio::test]
+async fn t20_a_no_to_the_question_ahead_of_time_is_a_no() {
+    let world = World::new().await;
+    let (token, record) = issue();
+    world.control.knows(&expiring(&record, SystemClock.now().after(Duration::from_secs(50))));
+    assert_eq!(world.service.check(&token).await.status, 200);
+    // Whether the question behind that request still meets a yes or not; the next one comes within seconds.
+    world.control.answer(token.id(), Outcome::Unknown(Unknown {}));
+    eventually("the answer counts", async || world.service.check(&token).await.short() == (401, "unknown"))
+        .await;
+    let asked = world.control.asked();
+    for _ in 0..3 {
+        assert_eq!(world.service.check(&token).await.short(), (401, "unknown"));
+    }
+    assert_eq!(world.control.asked(), asked);
 }
 
 #[tokio::test]

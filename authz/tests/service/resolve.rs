@@ -1,7 +1,12 @@
 use std::time::{Duration, Instant};
 
+use envoy_types::pb::envoy::config::core::v3::{Address, SocketAddress, address};
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::Peer;
 use portcullis_proto::record::TokenRecord;
 use portcullis_proto::revocation::Scope;
+use portcullis_proto::time::Timestamp;
+use portcullis_proto::token::{Access, Token};
 use portcullis_proto::v1::resolve_response::Outcome;
 use portcullis_proto::v1::{Unavailable, Unknown};
 use tempfile::TempDir;
@@ -92,6 +97,86 @@ async fn t33_a_control_plane_that_is_gone_is_noticed_for_new_tokens_only() {
     let (new, _) = issue();
     assert_eq!(world.service.check(&new).await.short(), (503, "unresolved"));
     assert_eq!(world.service.check(&known).await.status, 200);
+}
+
+/// A request from an address, with a token.
+fn request_from(address: &str, token: &Token<Access>) -> CheckRequest {
+    let mut request = request("demo", Some(&format!("Bearer {}", token.expose())));
+    let socket = SocketAddress { address: address.to_owned(), ..SocketAddress::default() };
+    let address = Address { address: Some(address::Address::SocketAddress(socket)) };
+    let peer = Peer { address: Some(address), ..Peer::default() };
+    request.attributes.as_mut().unwrap().source = Some(peer);
+    request
+}
+
+#[tokio::test]
+async fn t33_made_up_tokens_keep_no_other_token_from_being_asked_about() {
+    let directory = TempDir::new().unwrap();
+    let local = Local::new(directory.path()).await;
+    let (resident, record) = issue();
+    let expired = TokenRecord { credential_expires_at: Some(Timestamp::from_millis(1)), ..record.clone() };
+    local.control.knows(&expired);
+    check(&local.checker, &request_from("192.0.2.1", &resident)).await;
+    local.control.knows(&record);
+    let (new, record) = issue();
+    local.control.knows(&record);
+
+    local.control.hold();
+    let before = local.control.asked();
+    let mut made_up = JoinSet::new();
+    for _ in 0..2_000 {
+        let checker = local.checker.clone();
+        made_up.spawn(async move { check(&checker, &request_from("2001:db8::1", &issue().0)).await });
+    }
+    eventually("a neighbourhood's share is on its way", async || local.control.asked() >= before + 64).await;
+    let [resident, new] = [request_from("2001:db8::2", &resident), request_from("192.0.2.1", &new)];
+    let (resident, new, ()) =
+        tokio::join!(check(&local.checker, &resident), check(&local.checker, &new), async {
+            local.control.wait_asked(before + 66).await;
+            local.control.release();
+        });
+    assert_eq!(resident.short(), (200, "allowed"), "though from where the others come");
+    assert_eq!(new.short(), (200, "allowed"));
+    let verdicts = made_up.join_all().await;
+    let asked = verdicts.iter().filter(|verdict| verdict.short() == (401, "unknown")).count();
+    assert_eq!(asked, 64);
+    assert!(verdicts.iter().all(|verdict| verdict.status == 401 || verdict.short() == (503, "unresolved")));
+}
+
+#[tokio::test]
+async fn t33_requests_that_wait_are_bounded_and_a_known_token_never_waits() {
+    let directory = TempDir::new().unwrap();
+    let local = Local::new(directory.path()).await;
+    let (known, record) = issue();
+    local.control.knows(&record);
+    let known = request_from("192.0.2.1", &known);
+    assert_eq!(check(&local.checker, &known).await.status, 200);
+
+    local.control.hold();
+    let (made_up, _) = issue();
+    let mut waiting = JoinSet::new();
+    for _ in 0..10_000 {
+        let (checker, request) = (local.checker.clone(), request_from("192.0.2.2", &made_up));
+        waiting.spawn(async move { check(&checker, &request).await });
+    }
+    for _ in 0..10_000 - 1_024 {
+        let verdict = waiting.join_next().await.unwrap().unwrap();
+        assert_eq!(verdict.short(), (503, "unresolved"));
+    }
+    assert_eq!(check(&local.checker, &known).await.status, 200);
+    local.control.release();
+    for verdict in waiting.join_all().await {
+        assert_eq!(verdict.short(), (401, "unknown"));
+    }
+}
+
+/// No number of questions stands before a revocation.
+#[tokio::test]
+async fn t33_revocations_come_on_a_connection_of_their_own() {
+    let world = World::new().await;
+    assert_eq!(world.service.check(&issue().0).await.short(), (401, "unknown"));
+    let [question, stream] = world.control.peers();
+    assert_ne!(question, stream);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use portcullis_proto::ids::{InstanceName, Sequence};
 use portcullis_proto::revocation::Position;
+use portcullis_proto::staleness::MAX_STALENESS;
 use portcullis_proto::v1;
 use portcullis_proto::v1::watch_request::Message as Incoming;
 use portcullis_proto::v1::watch_response::Message as Outgoing;
@@ -20,8 +21,6 @@ use crate::app::App;
 
 /// How long an instance may leave a full queue full.
 const STALLED: Duration = Duration::from_secs(5);
-/// The longest that an instance is taken to go on deciding after its stream has ended.
-const LONGEST_STALENESS: Duration = Duration::from_hours(1);
 /// Entries in one message.
 const BATCH: usize = 256;
 
@@ -44,10 +43,13 @@ pub async fn run(
             "an instance's name is 1 to 255 printable characters without spaces",
         ));
     }
+    let lingers = Duration::from_millis(hello.max_staleness_ms);
+    if lingers > MAX_STALENESS {
+        return Err(Status::invalid_argument("max_staleness_ms is more than an hour"));
+    }
     let name = InstanceName::new(hello.instance);
     let mut head = app.store.head();
     let mut position = begin(app, claimed, queue).await?;
-    let lingers = Duration::from_millis(hello.max_staleness_ms).min(LONGEST_STALENESS);
     let applied = acknowledged(claimed, position);
     let membership = app.instances.join(name.clone(), applied, lingers, app.now());
     tracing::info!(instance = %name, from = %position.sequence, "authz instance connected");

@@ -38,8 +38,11 @@ impl Instance {
     }
 
     pub(crate) async fn hello(&self, name: &str, position: Option<v1::Position>) {
-        self.say(Outgoing::Hello(v1::Hello { instance: name.into(), position, max_staleness_ms: 60_000 }))
-            .await;
+        self.hello_with(name, position, 60_000).await;
+    }
+
+    pub(crate) async fn hello_with(&self, name: &str, position: Option<v1::Position>, max_staleness_ms: u64) {
+        self.say(Outgoing::Hello(v1::Hello { instance: name.into(), position, max_staleness_ms })).await;
     }
 
     pub(crate) async fn applied(&self, sequence: u64) {

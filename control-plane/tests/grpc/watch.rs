@@ -53,6 +53,21 @@ async fn a_probe_is_answered_at_once_with_the_head_the_probe_and_the_time() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
+/// It would go on deciding for longer than a revocation names it.
+#[tokio::test]
+async fn t20_an_instance_that_would_decide_for_too_long_is_refused() {
+    let plane = Plane::with_a_token().await;
+    for (max_staleness_ms, refused) in [(3_600_000, false), (3_600_001, true), (u64::MAX, true)] {
+        let mut instance = Instance::open(plane.replica().await).await;
+        instance.hello_with("authz-1", Some(plane.head().into()), max_staleness_ms).await;
+        if refused {
+            assert_eq!(instance.end().await.code(), Code::InvalidArgument);
+        } else {
+            instance.catalog().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_known_position_gets_only_what_follows() {
     let plane = Plane::with_a_token().await;

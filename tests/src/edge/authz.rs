@@ -37,6 +37,8 @@ const REASON: &str = "as the test asked";
 pub enum Answer {
     /// As it should be: `decision: allow`, the credential in the token's place.
     Allow,
+    /// The same, for another user.
+    AllowAnother,
     /// As it should be: 403, `insufficient_scope`.
     Forbid,
     /// As it should be: 503, come again in 7 s.
@@ -81,8 +83,9 @@ struct Unobserved;
 // === impl Answer ===
 
 impl Answer {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Allow,
+        Self::AllowAnother,
         Self::AllowUnlucky,
         Self::Forbid,
         Self::Unavailable,
@@ -190,6 +193,11 @@ impl Authorization for Service {
             Some(Answer::Allow) => {
                 ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-portcullis-subject", "alice")])
             }
+            Some(Answer::AllowAnother) => {
+                let mut response = ok(None, &[("authorization", CREDENTIAL)]);
+                response.set_dynamic_metadata(Some(metadata("allow", REASON, "bob")));
+                response
+            }
             Some(Answer::AllowUnlucky) => ok(Some("allow"), &[("authorization", UNLUCKY_CREDENTIAL)]),
             Some(Answer::Empty) => CheckResponse::default(),
             Some(Answer::OkWithDenial) => {
@@ -202,7 +210,7 @@ impl Authorization for Service {
             Some(Answer::OkWithDecisionDeny) => ok(Some("deny"), &[("authorization", CREDENTIAL)]),
             Some(Answer::PassThrough) => {
                 let mut response = ok(None, &[("authorization", UNLUCKY_CREDENTIAL)]);
-                response.set_dynamic_metadata(Some(metadata("allow", "passthrough")));
+                response.set_dynamic_metadata(Some(metadata("allow", "passthrough", "alice")));
                 response
             }
             Some(Answer::AllowKeepingToken) => ok(Some("allow"), &[]),
@@ -223,7 +231,7 @@ fn ok(decision: Option<&str>, headers: &[(&str, &str)]) -> CheckResponse {
     let mut response = CheckResponse::with_status(Status::ok(""));
     response
         .set_http_response(http)
-        .set_dynamic_metadata(decision.map(|decision| metadata(decision, REASON)));
+        .set_dynamic_metadata(decision.map(|decision| metadata(decision, REASON, "alice")));
     response
 }
 
@@ -234,17 +242,17 @@ fn denial(status: HttpStatusCode, header: &str, value: &str) -> CheckResponse {
         .add_header("content-type", "application/json", None, false)
         .set_body(DENIAL);
     let mut response = CheckResponse::with_status(Status::unauthenticated(""));
-    response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny", REASON)));
+    response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny", REASON, "alice")));
     response
 }
 
 /// What the real authz tells of its decision, for the gate and the access log.
-fn metadata(decision: &str, reason: &str) -> Struct {
+fn metadata(decision: &str, reason: &str, subject: &str) -> Struct {
     let texts = [
         ("decision", decision),
         ("reason", reason),
         ("server", "demo"),
-        ("subject", "alice"),
+        ("subject", subject),
         ("client_id", "client-1"),
         ("grant_id", "grant-1"),
         ("provider", "corp"),

@@ -41,9 +41,22 @@ impl Envoy {
     /// # Panics
     /// Where it stops or is not ready in time; says what it logged.
     pub async fn start(edge: &Edge) -> Self {
+        Self::start_with(edge, &render(edge).unwrap()).await
+    }
+
+    /// The same, but each connection begins with a PROXY header, which says from which address it comes.
+    pub async fn start_behind_a_proxy(edge: &Edge) -> Self {
+        let filter = "    listener_filters: [ { name: proxy, typed_config: { \"@type\": type.googleapis.com/envoy.extensions.\
+                      filters.listener.proxy_protocol.v3.ProxyProtocol } } ]\n    filter_chains:\n";
+        let yaml = render(edge).unwrap();
+        assert_eq!(yaml.matches("    filter_chains:\n").count(), 1);
+        Self::start_with(edge, &yaml.replace("    filter_chains:\n", filter)).await
+    }
+
+    async fn start_with(edge: &Edge, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("envoy.yaml");
-        std::fs::write(&file, render(edge).unwrap()).unwrap();
+        std::fs::write(&file, yaml).unwrap();
         let output = |name: &str| Stdio::from(File::create(directory.path().join(name)).unwrap());
         let child = Command::new(envoy().unwrap())
             .arg("--config-path")

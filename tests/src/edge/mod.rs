@@ -49,6 +49,15 @@ impl Fixture {
 
     /// Starts everything, with an edge that differs from the usual one.
     pub async fn with(change: impl FnOnce(&mut Edge)) -> Self {
+        Self::build(change, false).await
+    }
+
+    /// The same, but every request says from where it comes, by [`Request::from`].
+    pub async fn behind_a_proxy(change: impl FnOnce(&mut Edge)) -> Self {
+        Self::build(change, true).await
+    }
+
+    async fn build(change: impl FnOnce(&mut Edge), behind_a_proxy: bool) -> Self {
         let authz = ScriptedAuthz::start().await;
         let upstream = Recorder::start().await;
         let control_plane = Recorder::start().await;
@@ -72,7 +81,9 @@ impl Fixture {
             limits: Limits::default(),
         };
         change(&mut edge);
-        Self { envoy: Envoy::start(&edge).await, authz, upstream, control_plane }
+        let envoy =
+            if behind_a_proxy { Envoy::start_behind_a_proxy(&edge).await } else { Envoy::start(&edge).await };
+        Self { authz, upstream, control_plane, envoy }
     }
 
     /// Sends a request through Envoy and gives the answer.

@@ -1,6 +1,6 @@
 //! HTTP as bytes, for ordinary clients would tidy up what these tests send.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +19,7 @@ pub struct Request {
     authority: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    from: Option<Ipv6Addr>,
 }
 
 /// An answer.
@@ -42,7 +43,15 @@ impl Request {
             authority: AUTHORITY.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            from: None,
         }
+    }
+
+    /// As if from this address, where the edge is behind a proxy.
+    #[must_use]
+    pub fn from(mut self, address: &str) -> Self {
+        self.from = Some(address.parse().unwrap());
+        self
     }
 
     /// To another authority.
@@ -83,6 +92,9 @@ impl Request {
         let (mut reader, mut writer) = stream.split();
         // Side by side: Envoy may answer, and close, before it has read the whole body.
         let write = async {
+            if let Some(from) = self.from {
+                writer.write_all(format!("PROXY TCP6 {from} ::1 1 2\r\n").as_bytes()).await.unwrap();
+            }
             writer.write_all(self.head().as_bytes()).await.unwrap();
             let _ = writer.write_all(&self.body).await;
             std::future::pending::<Response>().await

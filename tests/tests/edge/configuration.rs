@@ -69,12 +69,18 @@ fn envoy_takes_it_with_a_mesh() {
 async fn the_admin_interface_neither_shows_nor_changes_the_configuration() {
     let edge = Fixture::start().await;
     let admin = async |method, target| Request::new(method, target).send(edge.envoy.admin()).await.status;
-    for target in ["/ready", "/stats", "/clusters", "/server_info"] {
+    for target in ["/ready", "/stats", "/stats/prometheus", "/clusters", "/server_info"] {
         assert_eq!(admin("GET", target).await, 200, "{target}");
     }
-    for target in
-        ["/config_dump", "/certs", "/quitquitquit", "/runtime_modify?a=b", "/logging?level=trace", "/"]
-    {
+    for target in [
+        "/config_dump",
+        "/certs",
+        "/quitquitquit",
+        "/runtime_modify?a=b",
+        "/logging?level=trace",
+        "/stats/recentlookups/enable",
+        "/",
+    ] {
         assert_eq!(admin("POST", target).await, 403, "{target}");
     }
 }

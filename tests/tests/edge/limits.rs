@@ -7,7 +7,7 @@ use portcullis_tests::edge::{Answer, Fixture, Request};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 #[tokio::test]
 async fn t15_bodies_are_bounded() {
@@ -89,10 +89,66 @@ async fn t17_all_addresses_together_are_bounded_too() {
     assert_eq!(edge.send(&request).await.status, 429);
 }
 
+/// A customer may have a whole IPv6 /48.
+#[tokio::test]
+async fn t17_one_customers_addresses_leave_room_for_others() {
+    let register = Rate { per_address: 2, overall: 12 };
+    let edge = Fixture::behind_a_proxy(|edge| edge.limits = Limits { register, ..Limits::default() }).await;
+    let status = async |from| edge.send(&Request::new("POST", "/register").from(from)).await.status;
+    for (from, expected) in [
+        ("2001:db8:1:1::1", 200),
+        ("2001:db8:1:1::2", 200),
+        ("2001:db8:1:1::3", 429), // the third of a /64
+        ("2001:db8:1:2::1", 200),
+        ("2001:db8:1:3::1", 200),
+        ("2001:db8:1:4::1", 200),
+        ("2001:db8:1:5::1", 200),
+        ("2001:db8:1:6::1", 429), // the seventh of a /48
+        ("2001:db8:1:7::1", 429),
+        ("2001:db8:1:8::1", 429),
+        ("2001:db8:2:1::1", 200),
+        ("2001:db8:3:1::1", 200),
+    ] {
+        assert_eq!(status(from).await, expected, "{from}");
+    }
+}
+
+#[tokio::test]
+async fn t17_one_user_cannot_open_event_streams_without_end() {
+    let edge = Fixture::with(|edge| edge.limits = Limits { streams_per_user: 3, ..Limits::default() }).await;
+    let status =
+        async |method, answer| edge.send(&Request::new(method, "/demo/mcp").token(answer)).await.status;
+    for expected in [200, 200, 200, 429, 429] {
+        assert_eq!(status("GET", Answer::Allow).await, expected);
+    }
+    assert_eq!(status("POST", Answer::Allow).await, 200);
+    assert_eq!(status("GET", Answer::AllowAnother).await, 200);
+    let other = Request::new("GET", "/demo/mcp/inner").token(Answer::Allow);
+    assert_eq!(edge.send(&other).await.status, 200, "another MCP server");
+}
+
+#[tokio::test]
+async fn t17_connections_without_a_request_make_room_for_others() {
+    let edge = Fixture::with(|edge| edge.limits = Limits { connections: 10, ..Limits::default() }).await;
+    let connect = async || TcpStream::connect(edge.envoy.address()).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..10 {
+        idle.push(connect().await);
+    }
+    assert_eq!(connect().await.read(&mut [0]).await.unwrap_or(0), 0, "there is no room");
+    for connection in &mut idle {
+        let closed = timeout(Duration::from_secs(15), connection.read(&mut [0])).await;
+        assert_eq!(closed.expect("it is closed long before 60 s").unwrap_or(0), 0);
+    }
+    assert_eq!(edge.send(&Request::new("POST", "/token")).await.status, 200);
+}
+
 #[tokio::test]
 async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     let edge = Fixture::start().await;
-    edge.send(&Request::new("POST", "/demo/mcp?access_token=hush-1").token(Answer::Allow)).await;
+    let session = "8e1f00a1-hush-4";
+    let request = Request::new("POST", "/demo/mcp?access_token=hush-1").header("mcp-session-id", session);
+    edge.send(&request.token(Answer::Allow)).await;
     edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;
     edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
 
@@ -117,6 +173,7 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
         ("provider", "corp"),
         ("token_id", "token-1"),
         ("path", "/mcp"),
+        ("mcp_session", "8e1f00a1"),
         ("route", "mcp_demo"),
     ] {
         assert_eq!(allowed[key], value, "{key}");

@@ -10,4 +10,5 @@ mod oauth;
 mod paths;
 mod spoofing;
 mod tls;
+mod trailers;
 mod upstream;

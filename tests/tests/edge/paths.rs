@@ -32,6 +32,26 @@ async fn t27_what_has_no_route_is_not_found_and_nobody_is_asked() {
 }
 
 #[tokio::test]
+async fn t24_a_token_in_the_url_beside_the_header_is_refused() {
+    let edge = Fixture::start().await;
+    for target in [
+        "/demo/mcp?access_token=pcl_at_x",
+        "/demo/mcp?a=b&access_token=PCL_AT_x",
+        "/demo/mcp/pcl_at_x",
+        "/demo/mcp/inner?pcl_rt_x",
+        "/demo/mcp?access_token=p%63l_at_x",
+        "/demo/mcp?access_token=%70%43%4C%5f%61%54%5Fx",
+    ] {
+        let response = edge.send(&Request::new("POST", target).token(Answer::Allow)).await;
+        assert_eq!(response.status, 400, "{target}");
+    }
+    assert!(edge.forwarded().is_empty());
+    let alone = edge.send(&Request::new("POST", "/demo/mcp?access_token=pcl_at_x")).await;
+    assert_eq!(alone.status, 401);
+    assert!(edge.forwarded().is_empty());
+}
+
+#[tokio::test]
 async fn t27_an_unknown_authority_is_misdirected() {
     let edge = Fixture::start().await;
     for authority in

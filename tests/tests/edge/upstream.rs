@@ -94,5 +94,7 @@ async fn t29_an_open_event_stream_ends_within_the_bound() {
     let response = edge.send(&Request::new("GET", "/demo/mcp/events").token(Answer::Allow)).await;
     assert_eq!(response.status, 200);
     assert!(response.body.contains("data: tick"));
-    assert!(opened.elapsed() >= stream && opened.elapsed() < 10 * stream, "{:?}", opened.elapsed());
+    // Envoy tells the time in whole milliseconds, and not anew for each timer.
+    let lasted = opened.elapsed();
+    assert!(lasted >= stream * 9 / 10 && lasted < 10 * stream, "{lasted:?}");
 }

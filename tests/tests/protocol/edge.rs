@@ -16,10 +16,10 @@ use portcullis_authz::check::Checker;
 use portcullis_authz::metrics::Metrics;
 use portcullis_authz::replica::Replica;
 use portcullis_authz::replica::resolve::Resolver;
-use portcullis_authz::replica::store::{Durable, Store, Sweep};
+use portcullis_authz::replica::store::{Durable, Generation, Store, Sweep};
 use portcullis_authz::replica::sync::Sync;
 use portcullis_proto::ids::{InstanceName, Sequence};
-use portcullis_proto::random::Random;
+use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, ManualClock, Timestamp};
 use portcullis_proto::v1::replica_client::ReplicaClient;
 use prost::Message;
@@ -106,7 +106,8 @@ impl Edge {
 
     /// Comes back when everything before has been written.
     async fn write_nothing(&self) {
-        self.replica.store().sweep(Sweep::Entries, Timestamp::default(), None).await.unwrap();
+        let nobodys = Generation::generate(&SystemRandom);
+        self.replica.store().sweep(nobodys, Sweep::Entries, Timestamp::default(), None).await.unwrap();
     }
 
     fn durable(&self) -> Durable {

@@ -36,7 +36,13 @@ pub(super) enum Command {
     /// Add entries to the log and move its position.
     Log { generation: Generation, entries: Vec<(Vec<u8>, Vec<u8>)>, position: Position },
     /// Remove some of what is dead.
-    Sweep { what: Sweep, cutoff: Timestamp, after: Option<Vec<u8>>, answer: oneshot::Sender<Swept> },
+    Sweep {
+        generation: Generation,
+        what: Sweep,
+        cutoff: Timestamp,
+        after: Option<Vec<u8>>,
+        answer: oneshot::Sender<Swept>,
+    },
     /// Stop after this batch.
     Close(oneshot::Sender<()>),
 }
@@ -136,12 +142,13 @@ impl Committer {
                 batch.log.insert(layout::POSITION_KEY, layout::encode_position(generation, position));
                 batch.position = Some((generation, position));
             }
-            Command::Sweep { what, cutoff, after, answer } => {
+            Command::Sweep { generation, what, cutoff, after, answer } => {
                 self.write(batch)?; // a sweep must see what was asked for before it
-                let swept = match (self.generation(batch), what) {
-                    (None, _) => Swept::default(),
-                    (Some(own), Sweep::Records) => self.sweep_records(batch, own, cutoff, after)?,
-                    (Some(own), Sweep::Entries) => self.sweep_entries(batch, own, cutoff, after)?,
+                let swept = match what {
+                    // The replica has started over meanwhile: the cutoff is not for what is there now.
+                    _ if self.generation(batch) != Some(generation) => Swept::default(),
+                    Sweep::Records => self.sweep_records(batch, generation, cutoff, after)?,
+                    Sweep::Entries => self.sweep_entries(batch, generation, cutoff, after)?,
                 };
                 batch.swept.push((answer, swept));
             }
@@ -150,8 +157,7 @@ impl Committer {
         Ok(())
     }
 
-    /// The generation that the log is in once this batch is written. Never what a caller has seen earlier: a
-    /// sweep that was under way when the replica started over would remove the new log's entries.
+    /// The generation that the log is in once this batch is written.
     fn generation(&self, batch: &Batch) -> Option<Generation> {
         let staged = batch.position.map(|(generation, _)| generation);
         staged.or_else(|| self.durable.borrow().map(|(generation, _)| generation))

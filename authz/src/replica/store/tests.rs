@@ -43,14 +43,14 @@ fn numbered(number: u64, expires_at: u64) -> TokenRecord {
 
 /// Waits until everything before is written.
 async fn settle(store: &Store) {
-    let nothing = Timestamp::from_millis(0);
-    store.sweep(Sweep::Entries, nothing, None).await.unwrap();
+    store.sweep(generation(), Sweep::Entries, Timestamp::default(), None).await.unwrap();
 }
 
 async fn sweep(store: &Store, what: Sweep, cutoff: Timestamp) -> Vec<Scope> {
+    let (generation, _) = store.durable().borrow().unwrap();
     let (mut after, mut forgotten) = (None, Vec::new());
     loop {
-        let swept = store.sweep(what, cutoff, after).await.unwrap();
+        let swept = store.sweep(generation, what, cutoff, after).await.unwrap();
         forgotten.extend(swept.forgotten);
         after = swept.next;
         if after.is_none() {
@@ -208,6 +208,23 @@ async fn sweeping_removes_what_is_dead_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_sweep_of_another_generation_removes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let (store, _) = open(directory.path());
+    let (old, new) = (generation(), generation());
+    store.place().await.unwrap().append(new, &[entry(1, 1)], start().after(&entry(1, 1)).unwrap());
+    store.put(new, numbered(1, 1));
+    for what in [Sweep::Records, Sweep::Entries] {
+        let swept = store.sweep(old, what, NOW, None).await.unwrap();
+        assert!(swept.next.is_none() && swept.forgotten.is_empty());
+    }
+    assert_eq!(store.len(), 1);
+    store.close().await;
+    drop(store);
+    assert_eq!(open(directory.path()).1.entries, [entry(1, 1)]);
+}
+
+#[tokio::test]
 async fn a_sweep_takes_bounded_steps() {
     let directory = TempDir::new().unwrap();
     let (store, _) = Store::open(directory.path(), 10_000).unwrap();
@@ -217,11 +234,11 @@ async fn a_sweep_takes_bounded_steps() {
         store.put(generation, numbered(number, 1));
     }
     settle(&store).await;
-    let first = store.sweep(Sweep::Records, NOW, None).await.unwrap();
+    let first = store.sweep(generation, Sweep::Records, NOW, None).await.unwrap();
     assert_eq!(store.len(), 1500);
-    let second = store.sweep(Sweep::Records, NOW, first.next).await.unwrap();
+    let second = store.sweep(generation, Sweep::Records, NOW, first.next).await.unwrap();
     assert_eq!(store.len(), 500);
-    let third = store.sweep(Sweep::Records, NOW, second.next).await.unwrap();
+    let third = store.sweep(generation, Sweep::Records, NOW, second.next).await.unwrap();
     assert_eq!((store.len(), third.next), (0, None));
 }
 

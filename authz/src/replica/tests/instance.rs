@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::super::step::{Step, step};
 use super::super::store::Sweep;
-use super::super::sweep;
+use super::super::sweep::Pass;
 use super::*;
 use crate::testing::server;
 
@@ -94,7 +94,8 @@ impl Instance {
         let position = self.replica.position();
         assert_eq!(durable.map(|(_, sequence)| sequence), position.map(|position| position.sequence));
         // A write that changes nothing, behind the records that are still to be written.
-        self.replica.store.sweep(Sweep::Entries, Timestamp::default(), None).await.unwrap();
+        let nobodys = Generation::generate(&SystemRandom);
+        self.replica.store.sweep(nobodys, Sweep::Entries, Timestamp::default(), None).await.unwrap();
         self.replica.reconnect();
         if !position.is_some_and(|position| log.has(position)) {
             self.start_over(log.base).await;
@@ -107,7 +108,8 @@ impl Instance {
     }
 
     pub(super) async fn sweep(&self, cutoff: Timestamp) {
-        sweep::pass(&self.replica, cutoff).await.unwrap();
+        let mut pass = Pass::begin(&self.replica, cutoff);
+        while pass.step(&self.replica).await.unwrap() {}
     }
 
     /// What a request with this token is told.

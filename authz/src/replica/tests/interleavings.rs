@@ -58,8 +58,8 @@ struct Placement {
 
 struct Token {
     record: TokenRecord,
-    /// In which generation it was asked about, and whether there was such a token.
-    question: Option<(Generation, bool)>,
+    /// When it was asked about, and whether there was such a token.
+    question: Option<(Asked, bool)>,
     learned: bool,
     /// Learned, and in memory only: it was born after the instance's position.
     fleeting: bool,

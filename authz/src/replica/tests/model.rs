@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use super::super::sweep::Pass;
 use super::instance::{Instance, Log};
 use super::*;
 
@@ -47,10 +48,16 @@ enum Op {
     Reconnect,
     Restart,
     Crash,
-    /// The instance sweeps; its clock is so many seconds ahead.
+    /// The instance sweeps from the beginning to the end; its clock is so many seconds ahead.
     Sweep {
         ahead: u64,
     },
+    /// The same, but it only begins.
+    BeginSweep {
+        ahead: u64,
+    },
+    /// It takes its next step.
+    StepSweep,
     Wait {
         seconds: u64,
     },
@@ -65,6 +72,7 @@ enum Op {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let one = || 0..1_000_usize;
+    let ahead = || prop_oneof![Just(0), 0..2 * LIFETIME];
     let op = prop_oneof![
         6 => (0..3_u8).prop_map(|owner| Op::Issue { owner }),
         5 => (0..6_u8, one()).prop_map(|(kind, of)| Op::Revoke { kind, of }),
@@ -76,7 +84,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => Just(Op::Reconnect),
         1 => Just(Op::Restart),
         1 => Just(Op::Crash),
-        2 => prop_oneof![Just(0), 0..2 * LIFETIME].prop_map(|ahead| Op::Sweep { ahead }),
+        2 => ahead().prop_map(|ahead| Op::Sweep { ahead }),
+        1 => ahead().prop_map(|ahead| Op::BeginSweep { ahead }),
+        3 => Just(Op::StepSweep),
         3 => prop_oneof![0..20_u64, 0..LIFETIME / 2].prop_map(|seconds| Op::Wait { seconds }),
         1 => Just(Op::Forget),
         1 => Just(Op::Backup),
@@ -101,7 +111,7 @@ struct Plane {
 /// A question whose answer is under way: what was there when it was read.
 struct Flight {
     of: usize,
-    generation: Generation,
+    asked: Asked,
     found: bool,
 }
 
@@ -116,6 +126,8 @@ struct World {
     /// Every token that was ever issued, by any control plane.
     tokens: Vec<TokenRecord>,
     flights: Vec<Flight>,
+    /// The instance's sweep that is under way.
+    pass: Option<Pass>,
     connected: bool,
     /// The entries that the instance has taken in, in each generation.
     followed: HashMap<Generation, Vec<Entry>>,

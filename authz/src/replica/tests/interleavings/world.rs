@@ -23,11 +23,13 @@ impl Token {
     }
 
     fn learn(&mut self, replica: &Replica) {
-        if let Some((generation, true)) = self.question {
-            self.held = Some(replica.learn(generation, replica.era(), self.record.clone()));
-            self.learned = true;
+        if let Some((asked, true)) = self.question {
+            self.held = Some(replica.learn(asked, self.record.clone()));
             let position = replica.position().map(|position| position.sequence);
-            self.fleeting = generation != replica.generation() || Some(self.record.born) > position;
+            let is_ahead = Some(self.record.born) > position;
+            // It may hang on another log than the stream that has begun since.
+            self.learned = !is_ahead || asked.stream == replica.question().stream;
+            self.fleeting = asked.generation != replica.generation() || is_ahead;
         }
     }
 
@@ -48,8 +50,10 @@ impl Token {
     fn expected(&self, world: &World, is_hit: bool) -> Verdict {
         let generation = world.instance.replica.generation();
         match self.question {
-            Some((of, _)) if self.learned && of == generation && is_hit => Verdict::Refused("revoked"),
-            Some((of, _)) if self.learned && of == generation => Verdict::Permitted,
+            Some((of, _)) if self.learned && of.generation == generation && is_hit => {
+                Verdict::Refused("revoked")
+            }
+            Some((of, _)) if self.learned && of.generation == generation => Verdict::Permitted,
             _ => Verdict::Absent,
         }
     }
@@ -76,9 +80,9 @@ impl Placement {
     pub(super) fn pass(&mut self, step: usize, world: &World) {
         let replica = &world.instance.replica;
         if step == self.asked {
-            self.old.question = Some((replica.generation(), !world.revoked));
+            self.old.question = Some((replica.question(), !world.revoked));
             self.twin.record.born = world.log.head().sequence;
-            self.twin.question = Some((replica.generation(), world.revoked));
+            self.twin.question = Some((replica.question(), world.revoked));
         }
         if step == self.learned {
             self.old.learn(replica);

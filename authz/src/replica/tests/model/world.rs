@@ -18,6 +18,7 @@ impl World {
             starts: 0,
             tokens: Vec::new(),
             flights: Vec::new(),
+            pass: None,
             connected: false,
             followed: HashMap::new(),
             buried: BTreeSet::new(),
@@ -69,6 +70,17 @@ impl World {
                 }
             }
             Op::Sweep { ahead } => self.instance.sweep(at(self.seconds + ahead)).await,
+            // One at a time: the next one begins where the one before has ended.
+            Op::BeginSweep { ahead } if self.pass.is_none() => {
+                self.pass = Some(Pass::begin(&self.instance.replica, at(self.seconds + ahead)));
+            }
+            Op::BeginSweep { .. } => {}
+            Op::StepSweep => {
+                if let Some(mut pass) = self.pass.take() {
+                    let goes_on = pass.step(&self.instance.replica).await.unwrap();
+                    self.pass = Some(pass).filter(|_| goes_on);
+                }
+            }
             Op::Wait { seconds } => {
                 self.seconds += seconds;
                 tokio::time::advance(Duration::from_secs(seconds)).await;
@@ -85,7 +97,6 @@ impl World {
             Op::Restore => {
                 self.plane = self.backup.clone();
                 self.begin_work();
-                self.flights.clear(); // their connection ended with the process before
                 self.buried.retain(|token| !self.plane.alive.contains(token));
                 self.connected = false;
             }
@@ -144,13 +155,13 @@ impl World {
 
     fn ask(&mut self, of: usize) {
         let found = self.plane.alive.contains(&of) && self.now() < self.tokens[of].expires_at;
-        self.flights.push(Flight { of, generation: self.instance.replica.generation(), found });
+        self.flights.push(Flight { of, asked: self.instance.replica.question(), found });
     }
 
     fn answer(&mut self, which: usize) {
-        let Flight { of, generation, found } = self.flights.remove(which);
+        let Flight { of, asked, found } = self.flights.remove(which);
         if found {
-            self.instance.replica.learn(generation, self.instance.replica.era(), self.tokens[of].clone());
+            self.instance.replica.learn(asked, self.tokens[of].clone());
         }
     }
 
@@ -203,6 +214,7 @@ impl World {
         let followed = self.followed.entry(replica.generation()).or_default();
         followed.retain(|entry| Some(entry.sequence) <= position);
         self.flights.clear();
+        self.pass = None;
         self.connected = false;
         self.announced = None;
         self.current_at = None;
