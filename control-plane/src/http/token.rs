@@ -21,6 +21,7 @@ use crate::metrics::TokenLabels;
 use crate::oauth::client::Client;
 use crate::oauth::code::Redemption;
 use crate::oauth::error::OAuthError;
+use crate::oauth::grant::Grant;
 use crate::oauth::params::Params;
 use crate::oauth::pkce::CodeVerifier;
 use crate::oauth::resource;
@@ -89,7 +90,7 @@ async fn redeem(
     let code = app.store.code(&code_id).await?.ok_or_else(OAuthError::invalid_grant)?;
     code.check(&Redemption { client: &client.id, redirect_uri, verifier, server: server.as_ref() }, now)?;
     let grant = app.store.live_grant(&code.grant).await?.ok_or_else(OAuthError::invalid_grant)?;
-    if !issuer.has(&grant.server) {
+    if !issuer.has(&grant.server) || is_over(app, &grant) {
         return Err(OAuthError::invalid_grant());
     }
     let issuance = Issuance {
@@ -133,6 +134,9 @@ async fn refresh(
     if server.is_some_and(|server| server != grant.server) {
         return Err(resource::ResourceError::Unknown.into());
     }
+    if is_over(app, &grant) {
+        return Err(OAuthError::invalid_grant());
+    }
     // Otherwise the client would go on refreshing, and its user would not be asked.
     if user_token::is_missing(app, &grant).await? {
         tracing::info!(grant = %grant.id, "refresh refused: the user has to give a token again");
@@ -163,6 +167,15 @@ async fn refresh(
         }
         Rotated::Gone => Err(OAuthError::invalid_grant()),
     }
+}
+
+/// Whether the user has to log in again, at another provider.
+fn is_over(app: &App, grant: &Grant) -> bool {
+    let has_moved = app.has_moved(grant);
+    if has_moved {
+        tracing::info!(grant = %grant.id, server = %grant.server, "the server has another provider by now");
+    }
+    has_moved
 }
 
 /// The server that `resource` names, where it was sent.

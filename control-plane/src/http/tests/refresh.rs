@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use portcullis_proto::ids::ProviderName;
+
 use super::harness::{DEMO, World};
 use super::login::{Client, confidential, public};
 
@@ -140,4 +142,18 @@ async fn a_refresh_token_lives_thirty_days_from_its_last_use() {
     world.clock.advance(Duration::from_hours(30 * 24));
     assert_eq!(world.refresh(&client, &tokens.refresh, &[]).await.error(), (400, "invalid_grant".into()));
     assert_eq!(world.revocations(), 0, "to be late is no sign of theft");
+}
+
+#[tokio::test]
+async fn t20_nothing_is_issued_to_users_of_the_provider_that_the_server_was_moved_from() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let tokens = world.tokens(&client).await;
+    let code = world.log_in(&client, &[]).await;
+    let world = world.restart_with(|config| {
+        config.servers.values_mut().for_each(|server| server.provider = ProviderName::new("elsewhere"));
+    });
+    assert_eq!(world.refresh(&client, &tokens.refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    assert_eq!(world.redeem(&client, &code, &[]).await.error(), (400, "invalid_grant".into()));
+    assert_eq!(world.revocations(), 0);
 }
