@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tokio::time::timeout;
 
-use super::authorize::{Refusal, error_url, examine, refusal_url};
+use super::authorize::{Refusal, examine, refusal_url, shown};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::login::{self, BeginError, Started};
@@ -45,11 +45,25 @@ pub async fn consent(
         Err(Refusal::Local(status, message)) => {
             return problem(status, "This request cannot be used", &message);
         }
-        Err(Refusal::Redirect(target, state, error)) => {
-            let url = error_url(&issuer, &target, state.as_deref(), &error);
-            return send_on("Going back", &url, &target.display_host());
+        Err(Refusal::Redirect(back)) if back.is_trusted => {
+            return send_on("Going back", &back.url(&issuer), &back.host());
         }
+        Err(Refusal::Redirect(back)) => return back.page(&issuer),
     };
+    // What the query leaves open may have changed meanwhile: no decision is about what nobody has been shown.
+    let is_what_was_shown = form
+        .get("shown")
+        .is_some_and(|mark| app.form_key.verify(browser.as_str(), &shown(&app, &client, &request), mark));
+    if !is_what_was_shown {
+        Metrics::count(&app.metrics.authorizations, "changed");
+        tracing::warn!(client = %client.id, server = %request.server, "not what was shown any more");
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "This is not what you were shown any more",
+            "What the application says of itself, or what it asks for, has changed since this page was shown. \
+             Nothing has been granted. Start again from your application.",
+        );
+    }
     if form.get("decision") == Some("approve") {
         return approve(&app, &issuer, &browser, &client, request).await;
     }

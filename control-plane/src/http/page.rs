@@ -39,6 +39,8 @@ pub struct Consent<'a> {
     pub request: &'a str,
     /// What ties the form to this request and this browser.
     pub csrf: &'a str,
+    /// What ties it to what the page shows.
+    pub shown: &'a str,
 }
 
 /// Asks for a token of the user's own.

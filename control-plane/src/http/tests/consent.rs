@@ -17,8 +17,8 @@ async fn send(world: &World, browser: &Browser, site: Option<&str>, form: &[(&st
     world.send(browser.with(request), query(form)).await
 }
 
-fn form(page: &Page) -> [(&str, &str); 3] {
-    [("request", &page.request), ("csrf", &page.csrf), ("decision", "approve")]
+fn form(page: &Page) -> [(&str, &str); 4] {
+    [("request", &page.request), ("csrf", &page.csrf), ("shown", &page.shown), ("decision", "approve")]
 }
 
 #[tokio::test]
