@@ -87,9 +87,11 @@ impl App {
     pub fn new(parts: Parts) -> Arc<Self> {
         let metrics = Metrics::default();
         let policy = parts.config.clients.metadata_documents.clone();
+        let issuers = Issuers::new(&parts.config);
+        let own = issuers.origins().to_vec();
         Arc::new(Self {
-            issuers: Issuers::new(&parts.config),
-            documents: policy.map(|policy| Documents::new(parts.web, policy)),
+            issuers,
+            documents: policy.map(|policy| Documents::new(parts.web, policy, own)),
             form_key: parts.keys.form_key(),
             recipes: Recipes::new(&parts.config, parts.keys.revision_key()),
             signer: parts.signer,
