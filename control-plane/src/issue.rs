@@ -5,13 +5,14 @@ use portcullis_proto::random::Random;
 use portcullis_proto::seal::{Field, OpenError, SealingKey};
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{Access, Refresh, Token};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::Lifetimes;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
-use crate::oauth::refresh::{RefreshToken, Stage};
+use crate::oauth::pace::Pace;
+use crate::oauth::refresh::{Given, RefreshToken, Stage};
 use crate::oauth::scope::Scopes;
 use crate::store::Issue;
 
@@ -30,13 +31,21 @@ pub struct Issuance<'a> {
 /// A successful answer of the token endpoint (RFC 6749 section 5.1), as it is sent.
 pub type Answer = Zeroizing<Vec<u8>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct AnswerBody<'a> {
     access_token: &'a str,
-    token_type: &'static str,
+    token_type: &'a str,
     expires_in: u64,
     refresh_token: &'a str,
     scope: String,
+}
+
+/// An answer that is given again, with the time that its access token has left.
+pub fn with_time_left(answer: Answer, expires_at: Timestamp, now: Timestamp) -> Answer {
+    let fresh = serde_json::from_slice(&answer).and_then(|body| {
+        serde_json::to_vec(&AnswerBody { expires_in: expires_at.since(now).as_secs(), ..body })
+    });
+    fresh.map_or(answer, Zeroizing::new)
 }
 
 // === impl Issuance ===
@@ -64,6 +73,9 @@ impl Issuance<'_> {
         };
         #[expect(clippy::expect_used, reason = "strings and a number always serialize")]
         let answer = Zeroizing::new(serde_json::to_vec(&answer).expect("an answer is JSON"));
+        // Whoever has the refresh token may get the answer that brought it again, and nobody else.
+        let own_key = SealingKey::of_token(refresh.as_presented());
+        let sealed = own_key.seal(random, &grant.id, Field::RefreshAnswer, &answer);
         let issue = Issue {
             access: (
                 access.id(),
@@ -84,6 +96,8 @@ impl Issuance<'_> {
                     expires_at: now.after(lifetimes.refresh_token),
                     predecessor: self.predecessor,
                     stage: Stage::Current,
+                    given: Some(Given { access: access.id(), answer: sealed }),
+                    pace: Pace::default(),
                 },
             ),
         };

@@ -66,7 +66,7 @@ pub enum KeysError {
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Whether there is a ring in `directory`. Where a store has grants, there must be.
+    /// Whether there is a ring in `directory`. Where a store has sealed values, there must be.
     pub fn exist(directory: &Path) -> bool {
         directory.join(FILE).exists()
     }

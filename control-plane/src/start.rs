@@ -31,7 +31,7 @@ pub enum StartError {
     #[error("store: {0}")]
     Store(#[from] StoreError),
     /// A store that belongs to other keys.
-    #[error("keys: the store has grants, but there was no master key ring: restore it from a backup")]
+    #[error("keys: the store has sealed values, but there was no master key ring: restore it from a backup")]
     KeysLost,
     /// A clock that says a time before the store was last in use.
     #[error(
@@ -70,8 +70,7 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartErro
     if clocks == Clocks::MustAdvance {
         check_clock(store.as_ref(), clock.now()).await?;
     }
-    let has_grants = !store.grants(None, 1).await?.is_empty();
-    let keys = open_keys(&config, random.as_ref(), has_grants)?;
+    let keys = open_keys(&config, random.as_ref(), store.has_sealed().await?)?;
     let now = clock.now();
     let mark = Token::<Access>::generate(random.as_ref()).id();
     store.begin_work(mark, now, now.after(config.lifetimes.access_token)).await?;
@@ -105,9 +104,9 @@ fn rfc3339(time: Timestamp) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(time.as_millis()))
 }
 
-/// New keys over old grants would lose every one of them, so that is refused before any are made.
-fn open_keys(config: &Config, random: &dyn Random, has_grants: bool) -> Result<MasterKeys, StartError> {
-    if has_grants && !MasterKeys::exist(&config.keys) {
+/// New keys over what is sealed under old ones would lose all of it, so that is refused before any are made.
+fn open_keys(config: &Config, random: &dyn Random, has_sealed: bool) -> Result<MasterKeys, StartError> {
+    if has_sealed && !MasterKeys::exist(&config.keys) {
         return Err(StartError::KeysLost);
     }
     Ok(MasterKeys::open(&config.keys, random)?)

@@ -102,6 +102,8 @@ async fn log_in(
     pending: &Pending,
 ) -> Result<Response, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
+    // Whoever is revoked while the provider is asked is meant.
+    let since = app.store.head().borrow().sequence;
     match &pending.purpose {
         Purpose::Authorization(request) => {
             let identified = async {
@@ -116,13 +118,13 @@ async fn log_in(
             }
             let user = admission::admit(server.allow.as_ref(), identity)?;
             clients::remember(app, client).await?;
-            let grant = grant::make(app, request, pending, user, &tokens);
+            let grant = grant::make(app, request, pending, since, user, &tokens);
             authorize(app, issuer, browser, request, grant).await
         }
         Purpose::Account { .. } => {
             let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending));
             let (identity, _) = identified.await.map_err(late)??;
-            let opened = account::open_session(app, issuer, &pending.provider, identity).await?;
+            let opened = account::open_session(app, issuer, &pending.provider, since, identity).await?;
             let opened = opened.ok_or(LoginError::Full)?;
             Metrics::count(&app.metrics.logins, "account");
             Ok(opened)

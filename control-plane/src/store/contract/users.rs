@@ -1,6 +1,6 @@
 //! Logins that wait for a token of the user's own, and these tokens.
 
-use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerName, Subject};
 use portcullis_proto::revocation::{Entry, Scope};
 
 use super::fixtures::{
@@ -63,7 +63,9 @@ pub(crate) async fn an_enrolment_is_taken_once(store: &dyn Store) {
     enrol(store, "e", "e").await;
     let take =
         async || store.take_enrolment(&EnrolmentId::of("e"), &BrowserId::of("browser"), at(1)).await.unwrap();
-    assert_eq!(take().await, Some(enrolment("e", "e", at(0))));
+    let mut kept = enrolment("e", "e", at(0));
+    kept.grant.born = Sequence(0);
+    assert_eq!(take().await, Some(kept));
     assert_eq!(take().await, None);
     assert_eq!(end(store, "e", 1).await, Enrolled::Gone);
 }
@@ -188,4 +190,27 @@ pub(crate) async fn a_user_has_grants_while_they_live(store: &dyn Store) {
     assert_eq!(of("b", MANY).await, ["b"]);
     store.sweep(at(10 * LOGIN), MANY).await.unwrap();
     assert!(of("b", MANY).await.is_empty() && of("nobody", MANY).await.is_empty());
+}
+
+pub(crate) async fn t34_what_is_sealed_is_known_of_also_where_no_grant_lives(store: &dyn Store) {
+    assert!(!store.has_sealed().await.unwrap());
+    granted(store, "a", at(0)).await;
+    store.revoke(Scope::Everything, at(1)).await.unwrap();
+    assert!(store.grants(None, 1).await.unwrap().is_empty() && store.has_sealed().await.unwrap());
+    for _ in 0..8 {
+        store.sweep(at(1), MANY).await.unwrap();
+    }
+    assert!(!store.has_sealed().await.unwrap(), "nothing is left");
+    enrolled(store, "e", at(1)).await;
+    store.revoke(Scope::Everything, at(1)).await.unwrap();
+    for _ in 0..8 {
+        store.sweep(at(1), MANY).await.unwrap();
+    }
+    assert!(store.has_sealed().await.unwrap(), "the user's token");
+    store.remove_user_token(&holder("e"), at(1)).await.unwrap();
+    assert!(!store.has_sealed().await.unwrap());
+    register(store, "c").await;
+    let provider_client = super::fixtures::provider_client("p", &super::fixtures::slot("c"));
+    store.keep_provider_client(provider_client, MANY, at(1)).await.unwrap();
+    assert!(store.has_sealed().await.unwrap(), "a client's secret at a provider");
 }

@@ -5,6 +5,7 @@ use portcullis_proto::time::Timestamp;
 use super::keys::{Key, Meta};
 use super::rows::Read;
 use super::tx::Tx;
+use super::{log, revocation};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::store::{Begun, StoreError};
 
@@ -19,8 +20,9 @@ pub(super) fn begin(
     if logins >= quota as u64 {
         return Ok(Begun::Full);
     }
+    let pending = Pending { born: Some(log::head(tx)?.sequence), ..pending.clone() };
     tx.count(Meta::Logins, 1)?;
-    tx.insert(Key::pending(state), pending, Some(pending.expires_at))?;
+    tx.insert(Key::pending(state), &pending, Some(pending.expires_at))?;
     Ok(Begun::Done)
 }
 
@@ -36,6 +38,11 @@ pub(super) fn take(
         return Ok(None);
     };
     if kept.row.browser != *browser || kept.row.expires_at <= now {
+        return Ok(None);
+    }
+    if let Some(born) = kept.row.born
+        && revocation::is_cut_off(tx, &kept.row.revoked_by(), born)?
+    {
         return Ok(None);
     }
     tx.count(Meta::Logins, -1)?;

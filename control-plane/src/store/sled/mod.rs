@@ -27,7 +27,6 @@ mod users;
 mod tests;
 
 use std::path::Path;
-use std::time::Duration;
 
 use ::sled::{Db, Tree};
 use async_trait::async_trait;
@@ -39,7 +38,7 @@ use portcullis_proto::time::Timestamp;
 use tokio::sync::watch;
 
 use self::committer::{Committer, MakeDurable};
-use self::keys::{Key, Meta};
+use self::keys::{Key, Meta, Table};
 use self::rows::{Read, backend};
 use self::tx::Tx;
 use super::lease::{Lease, Leasing};
@@ -49,7 +48,7 @@ use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::oauth::provider_client::{ProviderClient, ProviderClientId, Slot};
-use crate::oauth::refresh::RefreshToken;
+use crate::oauth::refresh::{RefreshToken, Rotation};
 
 pub use self::open::OpenError;
 
@@ -194,11 +193,11 @@ impl Store for SledStore {
         presented: &TokenId,
         issue: Issue,
         answer: Sealed,
-        grace: Duration,
+        rotation: Rotation,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         let presented = *presented;
-        self.committer.submit(move |tx| tokens::rotate(tx, &presented, issue, answer, grace, now)).await
+        self.committer.submit(move |tx| tokens::rotate(tx, &presented, issue, answer, rotation, now)).await
     }
 
     async fn access_token(
@@ -278,6 +277,15 @@ impl Store for SledStore {
 
     async fn base(&self) -> Result<Position, StoreError> {
         log::base(self.tree()?)
+    }
+
+    async fn has_sealed(&self) -> Result<bool, StoreError> {
+        for table in [Table::Grant, Table::UserToken, Table::ProviderClient] {
+            if let Some(row) = rows::scan(self.tree()?, &Key::first(table), &Key::end(table)).next() {
+                return row.map(|_| true);
+            }
+        }
+        Ok(false)
     }
 
     async fn swept_at(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -21,7 +21,7 @@ pub(super) fn open(
     if sessions >= quota as u64 {
         return Ok(Begun::Full);
     }
-    session.born = log::head(tx)?.sequence;
+    session.born = session.born.min(log::head(tx)?.sequence);
     tx.count(Meta::Sessions, 1)?;
     tx.insert(Key::session(id), &session, Some(session.expires_at))?;
     Ok(Begun::Done)

@@ -19,7 +19,7 @@ impl Memory {
         if self.enrolments.len() >= quota {
             return Begun::Full;
         }
-        enrolment.grant.born = self.head().sequence;
+        enrolment.grant.born = enrolment.grant.born.min(self.head().sequence);
         self.enrolments.insert(id, enrolment);
         Begun::Done
     }
@@ -110,7 +110,7 @@ impl Memory {
         if self.sessions.len() >= quota {
             return Begun::Full;
         }
-        session.born = self.head().sequence;
+        session.born = session.born.min(self.head().sequence);
         self.sessions.insert(id, session);
         Begun::Done
     }
