@@ -86,11 +86,10 @@ pub async fn examine(
     let client = clients::find(app, &id).await?;
     let target = request::target(&params, &client, app.issuers.origins()).map_err(|error| faulty(&error))?;
     let state = params.get("state").map(ToOwned::to_owned);
-    let request = request::check(&params, &client, target.clone(), &issuer.resources)
-        .map_err(|error| {
-            let is_trusted = client.source == ClientSource::Configured;
-            Refusal::Redirect(WayBack { target, state, error, is_trusted })
-        })?;
+    let request = request::check(&params, &client, target.clone(), &issuer.resources).map_err(|error| {
+        let is_trusted = client.source == ClientSource::Configured;
+        Refusal::Redirect(WayBack { target, state, error, is_trusted })
+    })?;
     Ok((client, request))
 }
 
@@ -152,12 +151,7 @@ pub fn shown(app: &App, client: &Client, request: &AuthorizationRequest) -> Stri
 }
 
 /// An authorization response with an error (RFC 6749 section 4.1.2.1), with `iss` (RFC 9207).
-fn error_url(
-    issuer: &Issuer,
-    target: &RedirectTarget,
-    state: Option<&str>,
-    error: &OAuthError,
-) -> String {
+fn error_url(issuer: &Issuer, target: &RedirectTarget, state: Option<&str>, error: &OAuthError) -> String {
     let params = [
         Some(("error", error.code.as_str())),
         Some(("error_description", error.description.as_str())),

@@ -28,7 +28,7 @@ use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
 use crate::oauth::params::Params;
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
-use crate::provider::{Identity, ProviderError, ProviderTokens};
+use crate::provider::{Identity, Provider, ProviderError, ProviderTokens};
 use crate::store::{Granted, StoreError};
 
 /// How long the provider may take for all that it is asked. The edge waits 30 s: before that there is a page.
@@ -148,7 +148,11 @@ async fn identify(
 ) -> Result<(Identity, ProviderTokens), LoginError> {
     let provider = app.providers.get(&pending.provider).ok_or(LoginError::NotConfigured)?;
     // Before anything else: an answer from another provider must not even be believed an error (RFC 9207).
-    provider.check_issuer(params.get("iss")).await?;
+    let iss = params.get("iss");
+    if iss.is_some_and(|iss| is_anothers(app, provider.as_ref(), iss)) {
+        return Err(ProviderError::Issuer.into());
+    }
+    provider.check_issuer(iss).await?;
     if let Some(error) = params.get("error") {
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
@@ -161,6 +165,11 @@ async fn identify(
         acting::refused(app, provider_name, client, &pending.acting).await;
     }
     Ok(exchanged?)
+}
+
+/// Whether an answer is another provider's than the one that the login is at, whose own `iss` may not be known.
+fn is_anothers(app: &App, provider: &dyn Provider, iss: &str) -> bool {
+    !provider.is_issuer(iss) && app.providers.values().any(|other| other.is_issuer(iss))
 }
 
 /// What a client's login ends in: a code, or the question for a token of the user's own where there is none yet.

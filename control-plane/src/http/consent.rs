@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::authorize::{Refusal, examine, refusal_url, shown};
 use super::browser::{Browser, is_same_origin};
@@ -22,8 +22,9 @@ use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::pending::{AuthorizationRequest, Purpose};
 use crate::provider::ProviderError;
 
-/// How long the provider may take to register a client. The edge waits 30 s: before that there is a page.
-const REGISTRATION_DEADLINE: Duration = Duration::from_secs(20);
+/// How long all of it may take: the client's document, the provider's registration of the client, the provider's metadata.
+/// Our own bound for any request is 25 s, and the edge waits 30: before that there is a page.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Sends the browser on to the provider, or back to the client.
 pub async fn consent(
@@ -32,6 +33,7 @@ pub async fn consent(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Response {
+    let until = Instant::now() + DEADLINE;
     let (request, csrf) = (form.get("request").unwrap_or_default(), form.get("csrf").unwrap_or_default());
     let browser = Browser::of(&headers, &issuer)
         .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), request, csrf));
@@ -65,7 +67,10 @@ pub async fn consent(
         );
     }
     if form.get("decision") == Some("approve") {
-        return approve(&app, &issuer, &browser, &client, request).await;
+        let begun = begin(&app, &issuer, &browser, &client, request.clone());
+        let late = |_| Err(ProviderError::Unreachable("no answer in time".into()).into());
+        let begun = timeout_at(until, begun).await.unwrap_or_else(late);
+        return approved(&app, &issuer, &client, &request, begun);
     }
     Metrics::count(&app.metrics.authorizations, "denied");
     tracing::info!(client = %client.id, server = %request.server, "denied by the user");
@@ -73,12 +78,13 @@ pub async fn consent(
     send_on("Access denied", &refusal_url(&issuer, &request, &denied), &request.redirect.display_host())
 }
 
-async fn approve(
-    app: &Arc<App>,
-    issuer: &Arc<Issuer>,
-    browser: &Browser,
+/// What the browser gets once the login has begun, or not.
+fn approved(
+    app: &App,
+    issuer: &Issuer,
     client: &Client,
-    request: AuthorizationRequest,
+    request: &AuthorizationRequest,
+    begun: Result<Started, BeginError>,
 ) -> Response {
     let unavailable = || {
         let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "the login service cannot be reached");
@@ -86,11 +92,11 @@ async fn approve(
             StatusCode::BAD_GATEWAY,
             "The login service cannot be reached",
             "Nothing has been granted. Try again in a minute.",
-            &refusal_url(issuer, &request, &error),
+            &refusal_url(issuer, request, &error),
             client.name.as_deref(),
         )
     };
-    match begin(app, issuer, browser, client, request.clone()).await {
+    match begun {
         Ok(Started { url, provider }) => {
             Metrics::count(&app.metrics.authorizations, "approved");
             tracing::info!(client = %client.id, server = %request.server, provider, "approved; on to the provider");
@@ -103,7 +109,7 @@ async fn approve(
         Err(error) => {
             tracing::error!(client = %client.id, server = %request.server, %error, "a login could not begin");
             if error.is_refusal() {
-                return unusable(issuer, client, &request);
+                return unusable(issuer, client, request);
             }
             unavailable()
         }
@@ -132,9 +138,7 @@ async fn begin(
     request: AuthorizationRequest,
 ) -> Result<Started, BeginError> {
     let (server, _) = app.server(&request.server).ok_or(BeginError::NotConfigured)?;
-    let acting = timeout(REGISTRATION_DEADLINE, acting::begin(app, issuer, client, &server.provider))
-        .await
-        .map_err(|_| ProviderError::Unreachable("no answer in time".into()))??;
+    let acting = acting::begin(app, issuer, client, &server.provider).await?;
     login::begin(app, issuer, browser, &server.provider, acting, Purpose::Authorization(request)).await
 }
 

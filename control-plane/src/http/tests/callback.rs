@@ -144,6 +144,23 @@ async fn t13_a_code_with_another_providers_iss_is_not_exchanged() {
 }
 
 #[tokio::test]
+async fn t13_a_provider_that_has_no_iss_of_its_own_is_not_shown_anothers_code() {
+    for (iss, exchanged) in [(IDP, 0), ("https://its.own.example", 1)] {
+        let world = World::with(|config| {
+            let corp = config.providers.values().next().unwrap().clone();
+            config.providers.insert(ProviderName::new("another"), corp);
+        });
+        world.provider.answers(|script| script.anonymous = true);
+        let login = begun(world).await;
+        let answer = login.back_with(&login.page.browser, &[("code", "s3cr3t-code"), ("iss", iss)]).await;
+        assert_eq!(login.world.provider.exchanges().len(), exchanged, "{iss}");
+        if exchanged == 0 {
+            login.assert_over(&answer, 502, "server_error").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn t35_a_provider_that_is_down_or_refuses_gets_a_page_and_nothing_stays() {
     for (error, code) in [
         (unreachable(), "temporarily_unavailable"),

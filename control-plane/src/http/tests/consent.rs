@@ -114,6 +114,20 @@ async fn t35_a_provider_that_cannot_be_asked_is_said_so_with_a_way_back() {
 }
 
 #[tokio::test]
+async fn t35_a_provider_whose_metadata_never_comes_gets_a_page_before_the_edge_gives_up() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let page = world.authorize(&client, &[]).await;
+    world.provider.hold_metadata();
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let answer = world.decide(&page, "approve").await;
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(answer.is_page(502), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+}
+
+#[tokio::test]
 async fn t17_too_many_logins_under_way_are_said_so_with_a_way_back() {
     let world = World::with(|config| config.limits.pending = 1);
     let client = world.register(public()).await;
