@@ -156,8 +156,8 @@ impl Web for GuardedWeb {
         let crowded = DocumentError::Unavailable("too many others are being fetched");
         let turn = timeout(PATIENCE, lane.turns.take(url.host())).await;
         let _turn = turn.ok().flatten().ok_or(crowded)?;
-        let late = |_| DocumentError::Unavailable("no answer in time");
-        timeout(DEADLINE, fetch(client, url)).await.map_err(late)?
+        let in_vain = |_| DocumentError::Unavailable("no answer in time");
+        timeout(DEADLINE, fetch(client, url)).await.map_err(in_vain)?
     }
 }
 
