@@ -6,9 +6,9 @@ use std::sync::Arc;
 use portcullis_proto::ids::ServerName;
 use portcullis_proto::v1;
 
-/// All MCP servers, by name.
+/// All MCP servers, by name. A copy is the same catalog.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog(HashMap<String, Arc<Server>>);
+pub struct Catalog(Arc<HashMap<String, Arc<Server>>>);
 
 /// What a decision and its answer need to know of an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Catalog {
 impl From<v1::Catalog> for Catalog {
     fn from(message: v1::Catalog) -> Self {
         let named = |server: v1::CatalogServer| (server.name.clone(), Arc::new(Server::from(server)));
-        Self(message.servers.into_iter().map(named).collect())
+        Self(Arc::new(message.servers.into_iter().map(named).collect()))
     }
 }
 

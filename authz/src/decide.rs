@@ -106,6 +106,9 @@ impl<'a> Permit<'a> {
 // === impl Way ===
 
 impl Way {
+    /// Each, in the order of their declaration.
+    pub const ALL: [Self; 2] = [Self::Allowed, Self::PassedThrough];
+
     /// A word for logs and metrics.
     pub fn reason(self) -> &'static str {
         match self {
@@ -140,6 +143,17 @@ impl From<Outage> for Denial {
 }
 
 impl Refusal {
+    /// Each, in the order of their declaration.
+    pub const ALL: [Self; 7] = [
+        Self::MissingToken,
+        Self::Malformed,
+        Self::Unknown,
+        Self::Expired,
+        Self::WrongServer,
+        Self::Revoked,
+        Self::InsufficientScope,
+    ];
+
     /// A word for logs and metrics.
     pub fn reason(self) -> &'static str {
         match self {
@@ -155,6 +169,19 @@ impl Refusal {
 }
 
 impl Outage {
+    /// Each, in the order of their declaration.
+    pub const ALL: [Self; 9] = [
+        Self::UnknownServer,
+        Self::Stale,
+        Self::ClockSkew,
+        Self::StartedOver,
+        Self::ClockWentBack,
+        Self::Store,
+        Self::Unresolved,
+        Self::CredentialExpired,
+        Self::CredentialUnusable,
+    ];
+
     /// A word for logs and metrics.
     pub fn reason(self) -> &'static str {
         match self {

@@ -1,5 +1,7 @@
 //! What is measured, in the `OpenMetrics` text format.
 
+mod durations;
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,16 +14,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::decide::{Denial, Way};
+use crate::decide::{Denial, Outage, Refusal, Way};
 use crate::replica::Figures;
 use crate::replica::skew::Skew;
+use durations::Durations;
 
 /// Every metric of this process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    decisions: Family<Decision, Counter>,
-    check_seconds: Histogram,
+    decisions: Decisions,
+    check_seconds: Durations,
     resolves: Family<Resolve, Counter>,
     resolve_seconds: Histogram,
     lag_seconds: Gauge<f64, AtomicU64>,
@@ -30,6 +33,14 @@ pub struct Metrics {
     head: Gauge<u64, AtomicU64>,
     records: Gauge<u64, AtomicU64>,
     tombstones: Gauge<u64, AtomicU64>,
+}
+
+/// A counter for each way that a decision can go, found without a look-up.
+#[derive(Debug)]
+struct Decisions {
+    allowed: [Counter; Way::ALL.len()],
+    refused: [Counter; Refusal::ALL.len()],
+    undecided: [Counter; Outage::ALL.len()],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,9 +59,8 @@ struct Resolve {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("portcullis_authz");
-        let decisions = Family::default();
-        registry.register("decisions", "Requests decided", decisions.clone());
-        let check_seconds = Histogram::new(exponential_buckets(5e-6, 2.0, 18)); // 5 us to 0.7 s
+        let decisions = Decisions::new(&mut registry);
+        let check_seconds = Durations::default();
         registry.register("check_seconds", "Time to decide a request", check_seconds.clone());
         let resolves = Family::default();
         registry.register("resolves", "Questions about a token to the control plane", resolves.clone());
@@ -94,12 +104,8 @@ impl Default for Metrics {
 impl Metrics {
     /// A request went through, or was denied.
     pub fn decided(&self, verdict: Result<Way, Denial>, took: Duration) {
-        let decision = match verdict {
-            Ok(way) => Decision { decision: "allow", reason: way.reason() },
-            Err(denial) => Decision { decision: "deny", reason: denial.reason() },
-        };
-        self.decisions.get_or_create(&decision).inc();
-        self.check_seconds.observe(took.as_secs_f64());
+        self.decisions.of(verdict).inc();
+        self.check_seconds.observe(took);
     }
 
     /// A question to the control plane was answered, or not in time.
@@ -127,10 +133,32 @@ impl Metrics {
     }
 }
 
+// === impl Decisions ===
+
+impl Decisions {
+    fn new(registry: &mut Registry) -> Self {
+        let family = Family::<Decision, Counter>::default();
+        registry.register("decisions", "Requests decided", family.clone());
+        let counter = |decision, reason| family.get_or_create_owned(&Decision { decision, reason });
+        Self {
+            allowed: Way::ALL.map(|way| counter("allow", way.reason())),
+            refused: Refusal::ALL.map(|refusal| counter("deny", refusal.reason())),
+            undecided: Outage::ALL.map(|outage| counter("deny", outage.reason())),
+        }
+    }
+
+    fn of(&self, verdict: Result<Way, Denial>) -> &Counter {
+        match verdict {
+            Ok(way) => &self.allowed[way as usize],
+            Err(Denial::Refused(refusal)) => &self.refused[refusal as usize],
+            Err(Denial::Undecided(outage)) => &self.undecided[outage as usize],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Refusal;
 
     #[test]
     fn a_scrape_has_every_metric_under_its_name() {
@@ -141,6 +169,7 @@ mod tests {
         metrics.resolved("record", Duration::from_millis(1));
         let text = metrics.render(Figures { records: 3, ..Figures::default() }).unwrap();
         for line in [
+            r#"portcullis_authz_decisions_total{decision="deny",reason="store"} 0"#,
             r#"portcullis_authz_decisions_total{decision="allow",reason="allowed"} 1"#,
             r#"portcullis_authz_decisions_total{decision="allow",reason="passthrough"} 1"#,
             r#"portcullis_authz_decisions_total{decision="deny",reason="revoked"} 1"#,
@@ -155,6 +184,23 @@ mod tests {
             "portcullis_authz_tombstones 0",
         ] {
             assert!(text.lines().any(|candidate| candidate == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_verdict_is_counted_under_its_own_reason() {
+        let metrics = Metrics::default();
+        let ways = Way::ALL.map(Ok).into_iter();
+        let refusals = Refusal::ALL.map(|refusal| Err(refusal.into())).into_iter();
+        let outages = Outage::ALL.map(|outage| Err(outage.into())).into_iter();
+        for (verdict, times) in ways.chain(refusals).chain(outages).zip(1_u64..) {
+            for _ in 0..times {
+                metrics.decided(verdict, Duration::ZERO);
+            }
+            let reason = verdict.map_or_else(Denial::reason, Way::reason);
+            let text = metrics.render(Figures::default()).unwrap();
+            let line = format!(r#",reason="{reason}"}} {times}"#).replacen(',', "", 1);
+            assert_eq!(text.lines().filter(|candidate| candidate.contains(&line)).count(), 1, "{reason}");
         }
     }
 }

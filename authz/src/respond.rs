@@ -75,7 +75,8 @@ pub fn refused(refusal: Refusal, server: &Server, audit: &Audit<'_>) -> CheckRes
     };
     let (error, description) = challenge::error(refusal);
     let body = json!({ "error": error, "error_description": description });
-    let challenge = challenge::www_authenticate(refusal, server);
+    let granted = audit.record.map_or(&[][..], |record| &record.scopes);
+    let challenge = challenge::www_authenticate(refusal, server, granted);
     denied(code, status, ("www-authenticate", &challenge), &body, refusal.reason(), audit)
 }
 

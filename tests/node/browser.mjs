@@ -1,19 +1,20 @@
 // Chromium goes through one authorization, as a user would.
 //
 //   node browser.mjs --url AUTHORIZE_URL --redirect-uri http://localhost:PORT/callback
-//        [--decision approve|deny] [--user ada] [--token TOKEN] [--account ACCOUNT_URL] [--screenshots DIRECTORY]
+//        [--decision approve|deny] [--user ada] [--token TOKEN] [--server NAME] [--account ACCOUNT_URL]
+//        [--width PIXELS] [--screenshots DIRECTORY]
 //
 // With --account, goes to the account page afterwards, replaces the user's token there by TOKEN and logs out.
 //
 // Prints one line of JSON: what the redirect URI received, and the pages on the way. Fails on any console
-// error or Content-Security-Policy violation.
+// error or Content-Security-Policy violation, and where a page is wider than the window.
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 
-import { chromium } from 'playwright-core';
+import { launch } from './chromium.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -22,6 +23,8 @@ const { values: options } = parseArgs({
     decision: { type: 'string', default: 'approve' },
     user: { type: 'string', default: 'ada' },
     token: { type: 'string', default: '' },
+    server: { type: 'string', default: '' },
+    width: { type: 'string', default: '1000' },
     account: { type: 'string' },
     screenshots: { type: 'string' },
   },
@@ -43,6 +46,18 @@ const answers = [
     page: 'account-login',
     shown: 'button[name=provider]',
     answer: (tab) => tab.click('button[name=provider]'),
+  },
+  {
+    page: 'server-choice',
+    shown: 'input[type=radio]',
+    answer: async (tab) => {
+      // Without a choice the form is not sent.
+      await tab.click('button[name=decision][value=choose]');
+      await tab.waitForSelector('input[type=radio]:focus');
+      await tab.click(`input[type=radio][value=${options.server}]`);
+      await tab.click('button[name=decision][value=choose]');
+      await tab.waitForSelector('button[name=decision][value=approve]');
+    },
   },
   {
     page: 'consent',
@@ -88,25 +103,13 @@ function listen(redirectUri) {
   });
 }
 
-function chromiumPath() {
-  const candidates = [process.env.PORTCULLIS_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser',
-    '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
-  const found = candidates.find((candidate) => candidate && existsSync(candidate));
-  if (!found) throw new Error('no Chromium found: install it, or name it in PORTCULLIS_CHROMIUM');
-  return found;
-}
-
 async function main() {
   const listener = await listen(options['redirect-uri']);
-  const browser = await chromium.launch({
-    executablePath: chromiumPath(),
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
-  });
+  const browser = await launch();
   const problems = [];
   const pages = [];
   try {
-    const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+    const context = await browser.newContext({ viewport: { width: Number(options.width), height: 800 } });
     const tab = await context.newPage();
     tab.setDefaultTimeout(DEADLINE);
     // Chromium reports violations of the Content-Security-Policy as console errors too.
@@ -116,6 +119,8 @@ async function main() {
     tab.on('pageerror', (error) => problems.push(`script: ${error.message}`));
     const screenshot = async (name) => {
       pages.push(name);
+      const overflow = await tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (overflow > 0) problems.push(`${name} is ${overflow} pixels too wide`);
       if (!options.screenshots) return;
       mkdirSync(options.screenshots, { recursive: true });
       const file = `${String(pages.length).padStart(2, '0')}-${name}.png`;

@@ -1,7 +1,7 @@
 // The official MCP client for TypeScript (`@modelcontextprotocol/client`) goes through a whole life with an MCP server:
-// it discovers, registers, logs in, calls tools, refreshes, is revoked, finds itself refused and logs in anew.
+// it discovers, registers, logs in, calls tools, refreshes, steps up, is revoked, finds itself refused and logs in anew.
 //
-//   node client.mjs URL [--mode legacy|auto] [--user ada] [--python PATH]
+//   node client.mjs URL [--mode legacy|auto] [--user ada] [--step-up-from SCOPE] [--python PATH]
 //
 // Prints one line of JSON with what happened; the exit status says whether all of it was right.
 
@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto';
 
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 
-import { logIn, revoke, settings, useTools } from './life.mjs';
+import { logIn, narrow, revoke, settings, useTools } from './life.mjs';
 
 const options = settings();
 
@@ -83,11 +83,20 @@ assert.equal(user.logins, 1, 'the refresh needed a login');
 assert.notEqual(user.saved.access_token, first.access_token);
 assert.notEqual(user.saved.refresh_token, first.refresh_token);
 
+let logins = 1;
+const weak = options['step-up-from'];
+if (weak) {
+  user.saved = await narrow(options.url, user.client, user.saved.refresh_token, weak);
+  steps.after_step_up = { ...(await loggedIn(use)), scope: user.saved.scope };
+  logins += 1;
+  assert.equal(user.logins, logins, 'the step-up is one login');
+}
+
 const { refresh_token, access_token } = user.saved;
 steps.revoked = await revoke(options.url, user.client, refresh_token, access_token);
-assert.equal(user.logins, 1);
+assert.equal(user.logins, logins);
 
 steps.after_new_login = await loggedIn(use);
-assert.equal(user.logins, 2, 'a revoked session went on without a login');
+assert.equal(user.logins, logins + 1, 'a revoked session went on without a login');
 await client.close();
 console.log(JSON.stringify(steps));

@@ -9,13 +9,14 @@ const REVOCATION_DEADLINE = 5_000;
 const TIMEOUT = 30_000;
 const run = promisify(execFile);
 
-/** URL, --mode, --user, and --python: the interpreter for the headless browser. */
+/** URL, --mode, --user, --step-up-from, and --python: the interpreter for the headless browser. */
 export function settings() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       mode: { type: 'string', default: 'legacy' },
       user: { type: 'string', default: 'ada' },
+      'step-up-from': { type: 'string' },
       python: { type: 'string', default: 'python3' },
     },
   });
@@ -42,6 +43,17 @@ export async function useTools(client, user) {
   assert.equal(whoami.credential.scheme, 'Bearer');
   assert.equal(whoami.credential.is_proxy_token, false);
   return { whoami };
+}
+
+/** Tokens with fewer scopes (RFC 6749 section 6). */
+export async function narrow(url, client, refreshToken, scope) {
+  const form = { grant_type: 'refresh_token', refresh_token: refreshToken, scope, client_id: client.client_id };
+  if (client.client_secret) form.client_secret = client.client_secret;
+  const answer = await fetch(new URL('/token', url), { method: 'POST', body: new URLSearchParams(form) });
+  assert.equal(answer.status, 200);
+  const tokens = await answer.json();
+  assert.equal(tokens.scope, scope);
+  return tokens;
 }
 
 /** RFC 7009, and waits until the edge refuses the access token. */

@@ -1,7 +1,7 @@
 // A program that knows MCP over standard input and output only, and `mcp-remote` between it and the MCP server.
-// mcp-remote discovers, registers, opens the user's browser, calls, refreshes, is revoked and opens it again.
+// mcp-remote discovers, registers, opens the user's browser, calls, refreshes, steps up, is revoked and opens it again.
 //
-//   node mcp-remote.mjs URL [--mode legacy|auto] [--user ada] [--python PATH]
+//   node mcp-remote.mjs URL [--mode legacy|auto] [--user ada] [--step-up-from SCOPE] [--python PATH]
 //
 // Prints one line of JSON with what happened; the exit status says whether all of it was right.
 
@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-import { revoke, settings, useTools } from './life.mjs';
+import { narrow, revoke, settings, useTools } from './life.mjs';
 
 const PROGRAM = fileURLToPath(new URL('node_modules/mcp-remote/dist/proxy.js', import.meta.url));
 const options = settings();
@@ -30,12 +30,12 @@ writeFileSync(browser, `#!/bin/sh\necho "$1" >>'${opened}'\nexec ${command} --de
 chmodSync(browser, 0o755);
 const logins = () => readFileSync(opened, 'utf8').split('\n').length - 1;
 
-/** What mcp-remote has stored. */
-function stored(name) {
+/** Where mcp-remote stores something, and what. */
+function storage(name) {
   const directory = path.join(home, 'mcp-remote-v1');
-  const file = readdirSync(directory).find((file) => file.endsWith(`_${name}.json`));
-  return JSON.parse(readFileSync(path.join(directory, file), 'utf8'));
+  return path.join(directory, readdirSync(directory).find((file) => file.endsWith(`_${name}.json`)));
 }
+const stored = (name) => JSON.parse(readFileSync(storage(name), 'utf8'));
 
 /** mcp-remote derives the port of its callback from the server's URL: beside another one it would wait for that one's. */
 async function freePort() {
@@ -73,9 +73,20 @@ try {
   assert.notEqual(second.access_token, first.access_token);
   assert.notEqual(second.refresh_token, first.refresh_token);
 
-  steps.revoked = await revoke(options.url, stored('client_info'), second.refresh_token, second.access_token);
+  let expected = 1;
+  const weak = options['step-up-from'];
+  if (weak) {
+    const tokens = await narrow(options.url, stored('client_info'), second.refresh_token, weak);
+    writeFileSync(storage('tokens'), JSON.stringify({ ...second, ...tokens }));
+    steps.after_step_up = { ...(await use()), scope: stored('tokens').scope };
+    expected += 1;
+    assert.equal(logins(), expected, 'the step-up is one login');
+  }
+
+  const last = stored('tokens');
+  steps.revoked = await revoke(options.url, stored('client_info'), last.refresh_token, last.access_token);
   steps.after_new_login = await use();
-  assert.equal(logins(), 2, 'a revoked session went on without a login');
+  assert.equal(logins(), expected + 1, 'a revoked session went on without a login');
 } catch (error) {
   console.error(log);
   throw error;

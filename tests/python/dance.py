@@ -1,5 +1,5 @@
 """The official MCP client (`mcp`) goes through a whole life with an MCP server: it discovers, registers, logs
-in, calls tools, refreshes, revokes, finds itself refused and logs in anew.
+in, calls tools, refreshes, steps up, revokes, finds itself refused and logs in anew.
 
 Prints one line of JSON with what happened at each step; the exit status says whether all of it was right.
 """
@@ -87,17 +87,34 @@ def check_identity(whoami: dict, user: str) -> None:
     assert whoami["credential"]["is_proxy_token"] is False, whoami
 
 
-async def revoke(provider: OAuthClientProvider, token: str) -> None:
-    """RFC 7009."""
+async def post(provider: OAuthClientProvider, endpoint: str, form: dict[str, str]) -> httpx2.Response:
     data, headers = provider.context.prepare_token_auth(
-        {"token": token, "client_id": provider.context.client_info.client_id}, {}
+        form | {"client_id": provider.context.client_info.client_id}, {}
     )
     async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
         metadata = provider.context.oauth_metadata
         # Without metadata endpoints are at the root (MCP 2025-03-26).
-        endpoint = str(metadata.revocation_endpoint) if metadata else urljoin(provider.context.server_url, "/revoke")
-        response = await http.post(endpoint, data=data, headers=headers)
+        known = getattr(metadata, f"{endpoint}_endpoint") if metadata else None
+        root = {"token": "/token", "revocation": "/revoke"}[endpoint]
+        url = str(known) if known else urljoin(provider.context.server_url, root)
+        response = await http.post(url, data=data, headers=headers)
     assert response.status_code == 200, response
+    return response
+
+
+async def revoke(provider: OAuthClientProvider, token: str) -> None:
+    """RFC 7009."""
+    await post(provider, "revocation", {"token": token})
+
+
+async def narrow(provider: OAuthClientProvider, memory: Memory, scope: str) -> None:
+    """Leaves the client with a token that has fewer scopes (RFC 6749 section 6)."""
+    form = {"grant_type": "refresh_token", "refresh_token": memory.tokens.refresh_token, "scope": scope}
+    tokens = OAuthToken.model_validate_json((await post(provider, "token", form)).content)
+    assert tokens.scope == scope, tokens.scope
+    memory.tokens = provider.context.current_tokens = tokens
+    provider.context.client_metadata.scope = scope
+    provider.context.update_token_expiry(tokens)
 
 
 async def until_refused(url: str, token: str) -> dict:
@@ -114,7 +131,9 @@ async def until_refused(url: str, token: str) -> dict:
     return {"challenge": challenge, "after_ms": round((time.monotonic() - started) * 1000)}
 
 
-async def dance(url: str, mode: str, name: str, iss: bool, client_metadata_url: str | None) -> dict:
+async def dance(
+    url: str, mode: str, name: str, iss: bool, client_metadata_url: str | None, step_up_from: str | None
+) -> dict:
     memory, user = Memory(), User(name, iss)
     metadata = OAuthClientMetadata(redirect_uris=[REDIRECT_URI], client_name="Python client")
     provider = OAuthClientProvider(
@@ -137,13 +156,20 @@ async def dance(url: str, mode: str, name: str, iss: bool, client_metadata_url: 
         assert memory.tokens.access_token != first.access_token
         assert memory.tokens.refresh_token != first.refresh_token
 
-        second = memory.tokens
-        await revoke(provider, second.refresh_token)
-        steps["revoked"] = await until_refused(url, second.access_token)
-        assert user.logins == 1
+        logins = 1
+        if step_up_from:
+            await narrow(provider, memory, step_up_from)
+            steps["after_step_up"] = await use_tools(client) | {"scope": memory.tokens.scope}
+            logins += 1
+            assert user.logins == logins, "the step-up is one login"
+
+        last = memory.tokens
+        await revoke(provider, last.refresh_token)
+        steps["revoked"] = await until_refused(url, last.access_token)
+        assert user.logins == logins
 
         steps["after_new_login"] = await use_tools(client)
-        assert user.logins == 2, "a revoked session went on without a login"
+        assert user.logins == logins + 1, "a revoked session went on without a login"
     return steps
 
 
@@ -164,13 +190,14 @@ def main() -> None:
         "issuer, and refuses every one",
     )
     parser.add_argument("--client-metadata-url", help="the client's own document, in place of a registration")
+    parser.add_argument("--step-up-from", help="a scope that is not enough, for a step-up from it")
     parser.add_argument("--without-login", action="store_true", help="for an MCP server that nothing protects")
     arguments = parser.parse_args()
     if arguments.without_login:
         steps = without_login(arguments.url, arguments.mode)
     else:
         iss, document = not arguments.without_iss, arguments.client_metadata_url
-        steps = dance(arguments.url, arguments.mode, arguments.user, iss, document)
+        steps = dance(arguments.url, arguments.mode, arguments.user, iss, document, arguments.step_up_from)
     print(json.dumps(asyncio.run(steps)))
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx2
 
 STEPS = 20  # more than any honest login has
+SERVER = "demo"  # which one is meant, where that is asked
 
 
 class LoginFailed(Exception):
@@ -22,6 +23,7 @@ class Page(HTMLParser):
 
     action: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
+    choices: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str]] = field(default_factory=list)
     leads_to: str | None = None
 
@@ -34,6 +36,8 @@ class Page(HTMLParser):
             self.leads_to = (values.get("content") or "").partition("url=")[2]
         elif tag == "form":
             self.action = values.get("action") or ""
+        elif tag == "input" and values.get("type") == "radio":
+            self.choices.append((values["name"], values["value"]))
         elif tag == "input" and values.get("name"):
             self.fields[values["name"]] = values.get("value") or ""
         elif tag == "button" and values.get("name"):
@@ -45,9 +49,13 @@ def answer(page: Page, user: str, decision: str) -> dict[str, str]:
     filled = dict(page.fields)
     if "login" in filled:
         filled |= {"login": user, "password": "any"}
+    if ("server", SERVER) in page.choices:
+        filled["server"] = SERVER
     for button in [("decision", decision), ("user", user)]:
         if button in page.buttons:
             filled |= [button]
+    if decision == "approve" and ("decision", "choose") in page.buttons:
+        filled["decision"] = "choose"
     return filled
 
 

@@ -117,6 +117,11 @@ impl Running {
         &self.program
     }
 
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits until the program answers 2xx where it says that it is ready.
     pub async fn ready(&mut self, within: Duration) -> Result<(), ProcessError> {
         let client = reqwest::Client::new();

@@ -92,6 +92,50 @@ async fn denial_leads_back_to_the_client_without_a_login() {
 }
 
 #[tokio::test]
+async fn t28_a_page_of_an_allowed_origin_sends_every_header_that_mcp_has_and_others_send_none() {
+    let Ok([allowed, foreign]) = free_addresses() else { panic!("no free port") };
+    let (allowed, foreign) = (format!("http://{allowed}"), format!("http://{foreign}"));
+    let origin = allowed.clone();
+    let builder =
+        Stack::builder().configure(move |config, _| config["edge"]["allowed_origins"] = json!([origin]));
+    let stack = builder.start().await;
+    let client = Client::register(stack.url(), "Browser test").await;
+    let tokens = client.login("ada").await;
+    let headers = json!({
+        "authorization": format!("Bearer {}", tokens.access_token),
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "execute_sql",
+        "mcp-param-region": "us-west1",
+        "mcp-param-tenant": "=?base64?SGVsbG8sIOS4lueVjA==?=",
+        "mcp-session-id": "s-1",
+        "last-event-id": "7",
+    });
+    let call = async |origin: &str, headers: &Value| {
+        let headers = headers.to_string();
+        node("cross-origin.mjs", &["--origin", origin, "--url", stack.url(), "--headers", &headers]).await
+    };
+    stack.upstream().take();
+    assert_eq!(call(&allowed, &headers).await["status"], 200);
+    let requests = stack.upstream().take();
+    let [request] = &requests[..] else { panic!("{} requests", requests.len()) };
+    for (name, value) in headers.as_object().unwrap() {
+        if name != "authorization" {
+            assert_eq!(request.headers[name], value.as_str().unwrap(), "{name}");
+        }
+    }
+    // What a client needs of a refusal can be read too.
+    let refused = call(&allowed, &json!({ "mcp-param-region": "us-west1" })).await;
+    assert_eq!(refused["status"], 401);
+    assert!(refused["challenge"].as_str().unwrap().contains("resource_metadata="), "{refused}");
+
+    assert_eq!(call(&foreign, &headers).await["error"], "TypeError");
+    assert!(stack.upstream().take().is_empty());
+}
+
+#[tokio::test]
 async fn a_token_is_given_replaced_and_the_session_logged_out() {
     let check_url = check_url().await;
     let credential = json!({ "user_token": {

@@ -39,7 +39,7 @@ const SEATS: [Seat; 6] = [
 impl Seat {
     /// The whole life: the script fails where anything is wrong that it can see.
     async fn live(self, url: String, metadata: bool) -> (Self, Value) {
-        let arguments = [url.as_str(), "--mode", self.mode, "--user", self.user];
+        let arguments = [url.as_str(), "--mode", self.mode, "--user", self.user, "--step-up-from", "openid"];
         let steps = if self.script == "dance.py" {
             let without_iss: &[&str] = if metadata { &[] } else { &["--without-iss"] };
             python(self.script, &[&arguments, without_iss].concat()).await
@@ -52,7 +52,20 @@ impl Seat {
 }
 
 fn stack() -> Builder {
-    Stack::builder().provider(Provider::OidcProvider).mcp_server(McpServer::FastMcp)
+    // What every request needs is more than what a client is left with for its step-up.
+    let require = |config: &mut Value| config["servers"]["demo"]["required_scopes"] = json!(["email"]);
+    let builder = Stack::builder().configure(move |config, _| require(config));
+    builder.provider(Provider::OidcProvider).mcp_server(McpServer::FastMcp)
+}
+
+/// The same with a second server at the same origin: for a client that does not say which it means, its user does.
+fn with_another_server() -> Builder {
+    stack().configure(|config, _| {
+        let mut other = config["servers"]["demo"].clone();
+        let url = other["url"].as_str().unwrap_or_default().replace("/demo/", "/other/");
+        other["url"] = url.into();
+        config["servers"]["other"] = other;
+    })
 }
 
 /// Every client lives its life at this stack, all at once; with metadata of the authorization server or without.
@@ -84,6 +97,12 @@ fn check(seat: Seat, steps: &Value, origin: &str) {
         credential("after_refresh"),
         "{seat:?}: the provider was asked without need"
     );
+    let has = steps["after_step_up"]["whoami"]["identity"]["x-portcullis-scopes"].as_str();
+    for scopes in [has, steps["after_step_up"]["scope"].as_str()] {
+        let mut scopes: Vec<_> = scopes.unwrap_or_default().split(' ').collect();
+        scopes.sort_unstable();
+        assert_eq!(scopes, ["email", "openid"], "{seat:?}: after the step-up");
+    }
     assert_ne!(
         credential("first_use"),
         credential("after_new_login"),
@@ -107,20 +126,28 @@ async fn every_client_lives_a_whole_life() {
 
 #[tokio::test]
 async fn every_client_lives_a_whole_life_without_resource_metadata() {
-    let stack = stack().front(Manner::HidesResourceMetadata).start().await;
+    let stack = with_another_server().front(Manner::HidesResourceMetadata).start().await;
     for (seat, steps) in all_live(&stack, true).await {
         assert!(!challenged_with_metadata(&steps), "{seat:?}");
     }
     let hidden = stack.front().hidden();
     assert!(hidden.contains("/.well-known/oauth-protected-resource/demo/mcp"), "{hidden:?}");
+    assert!(
+        stack.log(Part::ControlPlane).contains("chosen by the user"),
+        "every client has named its server"
+    );
 }
 
 #[tokio::test]
 async fn every_client_lives_a_whole_life_without_any_metadata() {
-    let stack = stack().front(Manner::HidesAllMetadata).start().await;
+    let stack = with_another_server().front(Manner::HidesAllMetadata).start().await;
     for (seat, steps) in all_live(&stack, false).await {
         assert!(!challenged_with_metadata(&steps), "{seat:?}");
     }
     let hidden = stack.front().hidden();
     assert!(hidden.contains("/.well-known/oauth-authorization-server"), "{hidden:?}");
+    assert!(
+        stack.log(Part::ControlPlane).contains("chosen by the user"),
+        "every client has named its server"
+    );
 }

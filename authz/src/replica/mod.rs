@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod freshness;
+mod hot;
 pub mod resolve;
 pub mod skew;
 mod step;
@@ -15,10 +16,10 @@ pub mod sync;
 pub mod tombstones;
 mod view;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moka::sync::Cache;
+use arc_swap::{ArcSwap, Guard};
 use portcullis_proto::ids::{Sequence, TokenId};
 use portcullis_proto::random::Random;
 use portcullis_proto::record::TokenRecord;
@@ -31,6 +32,7 @@ use tracing::{error, info};
 use crate::catalog::{Catalog, Server};
 use crate::decide::{Denial, Outage, Permit, decide};
 use freshness::Moment;
+use hot::{Era, Hot};
 use skew::Skew;
 use store::{Durable, Generation, Loaded, Store, StoreError};
 use view::View;
@@ -38,14 +40,13 @@ use view::View;
 /// How far a clock may be set back behind the last sweep without more ado.
 const SET_BACK: Duration = Duration::from_mins(1);
 
-/// Records that are kept decoded, in front of the store.
-const HOT_RECORDS: u64 = 16_384;
-
 /// Everything this instance knows.
 #[derive(Debug)]
 pub struct Replica {
-    view: RwLock<View>,
-    hot: Cache<TokenId, Arc<Known>>,
+    view: ArcSwap<View>,
+    /// Held while a change is made, by whoever makes it. Requests that have what they need never do.
+    changing: Mutex<()>,
+    hot: Hot,
     store: Store,
     max_staleness: Duration,
 }
@@ -56,6 +57,7 @@ pub struct Known {
     /// The record.
     pub record: TokenRecord,
     generation: Generation,
+    era: Era,
 }
 
 /// Figures for metrics.
@@ -80,8 +82,8 @@ pub struct Figures {
 impl Replica {
     /// The replica as it was left on disk. It is not current before it has caught up.
     pub fn new(store: Store, loaded: &Loaded, max_staleness: Duration, random: &dyn Random) -> Self {
-        let view = View::new(loaded, random);
-        Self { view: RwLock::new(view), hot: Cache::new(HOT_RECORDS), store, max_staleness }
+        let view = ArcSwap::from_pointee(View::new(loaded, random));
+        Self { view, changing: Mutex::default(), hot: Hot::new(), store, max_staleness }
     }
 
     /// The server of this name, where the replica is current enough to decide for it.
@@ -102,13 +104,14 @@ impl Replica {
         if let Some(known) = self.hot(id, generation) {
             return Ok(Some(known));
         }
+        let era = self.hot.era();
         let stored = self.store.get(&id).map_err(|error| {
             tracing::debug!(%error, "a record cannot be read");
             Outage::Store
         })?;
         Ok(stored.filter(|(of, _)| *of == generation).map(|(generation, record)| {
-            let known = Arc::new(Known { record, generation });
-            self.hot.insert(id, known.clone());
+            let known = Arc::new(Known { record, generation, era });
+            self.hot.insert(known.clone());
             known
         }))
     }
@@ -147,17 +150,22 @@ impl Replica {
         self.view().generation
     }
 
+    /// To be remembered before a question is asked whose answer will be learned.
+    fn era(&self) -> Era {
+        self.hot.era()
+    }
+
     fn hot(&self, id: TokenId, generation: Generation) -> Option<Arc<Known>> {
         self.hot.get(&id).filter(|known| known.generation == generation)
     }
 
     /// Keeps an answer of the control plane that was asked for in `generation`.
-    fn learn(&self, generation: Generation, record: TokenRecord) -> Arc<Known> {
-        let known = Arc::new(Known { record: record.clone(), generation });
-        self.hot.insert(record.token, known.clone());
-        // Held until the record is in the queue: a sweep that begins meanwhile comes behind it.
-        let view = self.view();
-        if view.may_keep(&record) {
+    fn learn(&self, generation: Generation, era: Era, record: TokenRecord) -> Arc<Known> {
+        let known = Arc::new(Known { record: record.clone(), generation, era });
+        self.hot.insert(known.clone());
+        // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it.
+        let _unchanged = self.changing();
+        if self.view().may_keep(&record) {
             self.store.put(generation, record);
         }
         known
@@ -184,35 +192,35 @@ impl Replica {
     }
 
     fn set_catalog(&self, catalog: Catalog) {
-        self.view_mut().catalog = Some(catalog);
+        self.change(|view| view.catalog = Some(catalog));
     }
 
     /// Forgets records and tombstones; the log continues behind `from`.
     async fn start_over(&self, from: Position, random: &dyn Random) -> Result<(), StoreError> {
         let place = self.store.place().await?;
         let generation = Generation::generate(random);
-        let mut view = self.view_mut();
-        view.start_over(generation, from);
-        place.append(generation, &[], from);
+        self.change(|view| {
+            view.start_over(generation, from);
+            place.append(generation, &[], from);
+        });
         Ok(())
     }
 
     /// Puts entries in force, then has them written. Dropped in between, it has not moved the position: the
     /// entries come again.
     async fn append(&self, entries: &[Entry], position: Position) -> Result<(), StoreError> {
-        for entry in entries {
-            self.view_mut().tombstones.add(entry);
-        }
+        self.change(|view| entries.iter().for_each(|entry| view.tombstones.add(entry)));
         let place = self.store.place().await?;
-        let mut view = self.view_mut();
-        view.advance(position);
-        place.append(view.generation, entries, position);
+        self.change(|view| {
+            view.advance(position);
+            place.append(view.generation, entries, position);
+        });
         Ok(())
     }
 
     /// Takes in a heartbeat that was asked for at `asked`.
     fn heartbeat(&self, head: Sequence, asked: Moment, skew: Option<Skew>) {
-        let before = self.view_mut().heartbeat(head, asked, skew);
+        let before = self.change(|view| view.heartbeat(head, asked, skew));
         match (before, skew) {
             (None, Some(skew)) => {
                 error!("this machine's clock is {skew}: nothing is decided until they agree");
@@ -225,35 +233,40 @@ impl Replica {
     /// Another stream begins. Records that were born after the position hang on a log that need not be the one which
     /// comes now: a control plane may have been restored from a backup that has the position, and nothing after it.
     fn reconnect(&self) {
-        self.view_mut().reconnect();
+        self.change(View::reconnect);
         self.cool();
     }
 
     /// Has every record read from the store again: some may have been removed there.
     fn cool(&self) {
-        self.hot.invalidate_all();
+        self.hot.clear();
     }
 
     /// A sweep begins. Until now, what it will remove may have been learned; from now on it may not.
     fn begin_sweep(&self, cutoff: Timestamp) {
-        let mut view = self.view_mut();
-        view.swept = view.swept.max(cutoff);
+        self.change(|view| view.swept = view.swept.max(cutoff));
     }
 
     fn forget(&self, scopes: &[Scope], cutoff: Timestamp) {
-        let mut view = self.view_mut();
-        for scope in scopes {
-            view.tombstones.forget(scope, cutoff);
-        }
+        self.change(|view| scopes.iter().for_each(|scope| view.tombstones.forget(scope, cutoff)));
     }
 
-    fn view(&self) -> RwLockReadGuard<'_, View> {
-        // Whoever panicked here was the stream's task, and without it the view soon counts as stale.
-        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
     }
 
-    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
-        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    /// Makes one change, which whoever looks from then on sees as a whole.
+    fn change<T>(&self, by: impl FnOnce(&mut View) -> T) -> T {
+        let _alone = self.changing();
+        let mut view = View::clone(&self.view());
+        let outcome = by(&mut view);
+        self.view.store(Arc::new(view));
+        outcome
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        // Whoever panicked here was the stream's task, and has changed nothing; without it the view soon counts as stale.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,6 +22,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 use tracing::{debug, warn};
 
+use super::hot::Era;
 use super::store::Generation;
 use super::{Known, Replica};
 use crate::decide::{Denial, Outage, Refusal};
@@ -179,9 +180,10 @@ impl Resolver {
 
     async fn ask(&self, question: Question) -> Answer {
         let began = Instant::now();
+        let era = self.replica.era();
         let request = ResolveRequest { token_id: question.0.as_bytes().to_vec() };
         let response = timeout(DEADLINE, self.client.clone().resolve(request)).await;
-        let (outcome, answer) = self.understand(question, response);
+        let (outcome, answer) = self.understand(question, era, response);
         self.metrics.resolved(outcome, began.elapsed());
         answer
     }
@@ -190,6 +192,7 @@ impl Resolver {
     fn understand(
         &self,
         question: Question,
+        era: Era,
         response: Result<Result<Response<ResolveResponse>, Status>, Elapsed>,
     ) -> (&'static str, Answer) {
         let (id, generation) = question;
@@ -207,7 +210,9 @@ impl Resolver {
         };
         match response.outcome {
             Some(Outcome::Record(message)) => match TokenRecord::try_from(message) {
-                Ok(record) if record.token == id => ("record", Ok(self.replica.learn(generation, record))),
+                Ok(record) if record.token == id => {
+                    ("record", Ok(self.replica.learn(generation, era, record)))
+                }
                 _ => {
                     warn!(token = ?id, "the control plane answered with a record that is none of this token");
                     ("malformed", unresolved)

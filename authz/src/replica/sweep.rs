@@ -81,7 +81,7 @@ mod tests {
         replica.start_over(start, &SystemRandom).await.unwrap();
         replica.append(std::slice::from_ref(&entry), start.after(&entry).unwrap()).await.unwrap();
         let born = record().born.min(entry.sequence);
-        replica.learn(replica.generation(), TokenRecord { born, ..record() });
+        replica.learn(replica.generation(), replica.era(), TokenRecord { born, ..record() });
         replica
     }
 
@@ -125,7 +125,8 @@ mod tests {
         assert!(replica.swept_ahead_of(now));
         replica.start_over(Position::start(Epoch([1; 16])), &SystemRandom).await.unwrap();
         assert!(!replica.swept_ahead_of(now));
-        let known = replica.learn(replica.generation(), TokenRecord { born: Sequence(0), ..record() });
+        let known =
+            replica.learn(replica.generation(), replica.era(), TokenRecord { born: Sequence(0), ..record() });
         assert!(replica.judge(&server(), &known, now).is_ok());
     }
 

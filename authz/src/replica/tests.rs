@@ -44,6 +44,7 @@ async fn an_append_that_is_given_up_leaves_a_position_that_becomes_durable() {
     let known = Known {
         record: TokenRecord { born: position.sequence, ..record() },
         generation: replica.generation(),
+        era: replica.era(),
     };
     let denial = replica.judge(&server(), &known, record().issued_at).unwrap_err();
     assert_eq!(denial.reason(), "revoked");

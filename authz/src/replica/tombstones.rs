@@ -1,15 +1,24 @@
 //! What has been revoked and may still have live tokens.
 
-use std::collections::HashMap;
+use std::hash::Hash;
 
-use portcullis_proto::ids::Sequence;
+use imbl::HashMap;
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerName, Subject, TokenId};
 use portcullis_proto::record::TokenRecord;
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::Timestamp;
 
-/// The entries of the revocation log that can still hit a token.
-#[derive(Debug, Default)]
-pub struct Tombstones(HashMap<Scope, Tombstone>);
+/// The entries of the revocation log that can still hit a token. A copy shares what both have.
+#[derive(Clone, Debug, Default)]
+pub struct Tombstones {
+    tokens: HashMap<TokenId, Tombstone>,
+    grants: HashMap<GrantId, Tombstone>,
+    clients: HashMap<ClientId, Tombstone>,
+    subjects: HashMap<ProviderName, HashMap<Subject, Tombstone>>,
+    servers: HashMap<ServerName, Tombstone>,
+    everything: Option<Tombstone>,
+    count: usize,
+}
 
 /// All entries of one scope in one.
 #[derive(Clone, Copy, Debug)]
@@ -26,53 +35,95 @@ impl Tombstones {
     /// Puts an entry in force.
     pub fn add(&mut self, entry: &Entry) {
         let new = Tombstone { sequence: entry.sequence, forget_at: entry.forget_at };
-        self.0
-            .entry(entry.scope.clone())
-            .and_modify(|old| {
-                old.sequence = old.sequence.max(new.sequence);
-                old.forget_at = old.forget_at.max(new.forget_at);
-            })
-            .or_insert(new);
+        let is_new = match &entry.scope {
+            Scope::Token(id) => add(&mut self.tokens, id, new),
+            Scope::Grant(id) => add(&mut self.grants, id, new),
+            Scope::Client(id) => add(&mut self.clients, id, new),
+            Scope::Subject(provider, subject) => {
+                add(self.subjects.entry(provider.clone()).or_default(), subject, new)
+            }
+            Scope::Server(name) => add(&mut self.servers, name, new),
+            Scope::Everything => self.everything.replace(new.and(self.everything)).is_none(),
+        };
+        self.count += usize::from(is_new);
     }
 
     /// Whether a token has been revoked. An entry that names the token or its grant hits it always; one
     /// that names more hits what was born before it.
     pub fn hit(&self, record: &TokenRecord) -> bool {
-        if self.0.is_empty() {
+        if self.count == 0 {
             return false;
         }
-        Scope::hitting(record).iter().any(|scope| {
-            self.0.get(scope).is_some_and(|tombstone| match scope {
-                Scope::Token(_) | Scope::Grant(_) => true,
-                Scope::Client(_) | Scope::Subject(..) | Scope::Server(_) | Scope::Everything => {
-                    record.born < tombstone.sequence
-                }
-            })
-        })
+        let subject = || self.subjects.get(&record.provider)?.get(&record.subject);
+        let wide = [
+            self.everything.as_ref(),
+            self.clients.get(&record.client),
+            subject(),
+            self.servers.get(&record.server),
+        ];
+        self.tokens.contains_key(&record.token)
+            || self.grants.contains_key(&record.grant)
+            || wide.into_iter().flatten().any(|tombstone| record.born < tombstone.sequence)
     }
 
     /// Forgets a scope, where nothing that it could hit was alive at `cutoff`.
     pub fn forget(&mut self, scope: &Scope, cutoff: Timestamp) {
-        if self.0.get(scope).is_some_and(|tombstone| tombstone.forget_at <= cutoff) {
-            self.0.remove(scope);
+        let gone = match scope {
+            Scope::Token(id) => forget(&mut self.tokens, id, cutoff),
+            Scope::Grant(id) => forget(&mut self.grants, id, cutoff),
+            Scope::Client(id) => forget(&mut self.clients, id, cutoff),
+            Scope::Subject(provider, subject) => self.forget_subject(provider, subject, cutoff),
+            Scope::Server(name) => forget(&mut self.servers, name, cutoff),
+            Scope::Everything => self.everything.take_if(|tombstone| tombstone.forget_at <= cutoff).is_some(),
+        };
+        self.count -= usize::from(gone);
+    }
+
+    fn forget_subject(&mut self, provider: &ProviderName, subject: &Subject, cutoff: Timestamp) -> bool {
+        let Some(subjects) = self.subjects.get_mut(provider) else { return false };
+        let gone = forget(subjects, subject, cutoff);
+        if subjects.is_empty() {
+            self.subjects.remove(provider);
         }
+        gone
     }
 
     /// How many scopes are revoked.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.count
     }
 
     /// Whether nothing is revoked.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
+    }
+}
+
+/// Whether there was none.
+fn add<K: Clone + Eq + Hash>(tombstones: &mut HashMap<K, Tombstone>, key: &K, new: Tombstone) -> bool {
+    let new = new.and(tombstones.get(key).copied());
+    tombstones.insert(key.clone(), new).is_none()
+}
+
+/// Whether it has gone.
+fn forget<K: Clone + Eq + Hash>(tombstones: &mut HashMap<K, Tombstone>, key: &K, cutoff: Timestamp) -> bool {
+    let over = tombstones.get(key).is_some_and(|tombstone| tombstone.forget_at <= cutoff);
+    over && tombstones.remove(key).is_some()
+}
+
+// === impl Tombstone ===
+
+impl Tombstone {
+    fn and(self, old: Option<Self>) -> Self {
+        old.map_or(self, |old| Self {
+            sequence: self.sequence.max(old.sequence),
+            forget_at: self.forget_at.max(old.forget_at),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use portcullis_proto::ids::ClientId;
-
     use super::*;
     use crate::testing::record;
 
@@ -115,5 +166,30 @@ mod tests {
         assert_eq!(tombstones.len(), 1);
         tombstones.forget(&scope, Timestamp::from_millis(200));
         assert!(tombstones.is_empty());
+    }
+
+    #[test]
+    fn every_scope_is_counted_once_and_goes_when_nothing_that_it_hits_is_left() {
+        let mut tombstones = Tombstones::default();
+        for scope in Scope::hitting(&record()) {
+            for sequence in [5, 6] {
+                tombstones.add(&entry(sequence, 100, scope.clone()));
+            }
+            assert!(tombstones.hit(&record()), "{scope:?}");
+            assert_eq!(tombstones.len(), 1);
+            let other = TokenRecord {
+                token: TokenId::of("another"),
+                grant: GrantId::new("another"),
+                client: ClientId::new("another"),
+                subject: Subject::new("another"),
+                server: ServerName::new("another"),
+                ..record()
+            };
+            assert_eq!(tombstones.hit(&other), scope == Scope::Everything);
+            for _ in 0..2 {
+                tombstones.forget(&scope, Timestamp::from_millis(100));
+                assert!(tombstones.is_empty() && tombstones.subjects.is_empty());
+            }
+        }
     }
 }

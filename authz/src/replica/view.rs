@@ -15,8 +15,9 @@ use super::tombstones::Tombstones;
 use crate::catalog::Catalog;
 use crate::decide::Outage;
 
-/// What changes together. The lock around it is never held across an await.
-#[derive(Debug)]
+/// What changes together. Requests look at one that does not change; each change makes another, which shares with it what
+/// is large.
+#[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) generation: Generation,
     pub(super) position: Option<Position>,

@@ -19,12 +19,20 @@ pub(super) fn error(refusal: Refusal) -> (&'static str, &'static str) {
     }
 }
 
-/// Where to get a token, for which scopes, and what is wrong with the one that came.
-pub(super) fn www_authenticate(refusal: Refusal, server: &Server) -> String {
-    let scopes = match refusal {
-        Refusal::InsufficientScope => &server.required_scopes,
-        _ => &server.scopes,
+/// Where to get a token, for which scopes, and what is wrong with the one that came, which has `granted`.
+///
+/// Where scopes are missing, those that are granted already are named beside them: clients of MCP 2025-11-25 ask for
+/// what is named and for nothing else, and would lose the others with their next token. Later ones add what they had by
+/// themselves. Scopes that the server has no more are left out, since nobody could grant them.
+pub(super) fn www_authenticate(refusal: Refusal, server: &Server, granted: &[String]) -> String {
+    let is_wanted = |scope: &&str| match refusal {
+        Refusal::InsufficientScope => {
+            let is_in = |scopes: &[String]| scopes.iter().any(|other| other == scope);
+            is_in(&server.required_scopes) || is_in(granted)
+        }
+        _ => true,
     };
+    let scopes: Vec<&str> = server.scopes.iter().map(String::as_str).filter(is_wanted).collect();
     let mut challenge = format!("Bearer resource_metadata={}", quoted(&server.resource_metadata));
     if !scopes.is_empty() {
         challenge.push_str(", scope=");
@@ -63,7 +71,7 @@ mod tests {
     #[test]
     fn a_client_without_a_token_gets_no_error_code() {
         assert_eq!(
-            www_authenticate(Refusal::MissingToken, &server()),
+            www_authenticate(Refusal::MissingToken, &server(), &[]),
             format!(r#"Bearer resource_metadata="{METADATA}", scope="openid tools""#)
         );
     }
@@ -73,7 +81,7 @@ mod tests {
         for refusal in
             [Refusal::Malformed, Refusal::Unknown, Refusal::Expired, Refusal::WrongServer, Refusal::Revoked]
         {
-            let challenge = www_authenticate(refusal, &server());
+            let challenge = www_authenticate(refusal, &server(), &["openid".into()]);
             assert!(challenge.starts_with(&format!(
                 r#"Bearer resource_metadata="{METADATA}", scope="openid tools", error="invalid_token", error_description=""#
             )));
@@ -82,14 +90,23 @@ mod tests {
 
     #[test]
     fn a_token_that_lacks_scopes_is_told_which() {
-        let challenge = www_authenticate(Refusal::InsufficientScope, &server());
+        let challenge = www_authenticate(Refusal::InsufficientScope, &server(), &[]);
         assert!(challenge.contains(r#"scope="tools", error="insufficient_scope""#), "{challenge}");
+    }
+
+    #[test]
+    fn a_token_that_lacks_scopes_keeps_those_that_it_has() {
+        let scopes = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
+        let server = Server { scopes, required_scopes: vec!["d".into(), "b".into()], ..server() };
+        let granted = ["gone", "d", "a"].map(String::from);
+        let challenge = www_authenticate(Refusal::InsufficientScope, &server, &granted);
+        assert!(challenge.contains(r#"scope="a b d", error="insufficient_scope""#), "{challenge}");
     }
 
     #[test]
     fn no_scope_is_named_where_there_is_none() {
         let server = Server { scopes: Vec::new(), ..server() };
-        let challenge = www_authenticate(Refusal::MissingToken, &server);
+        let challenge = www_authenticate(Refusal::MissingToken, &server, &[]);
         assert_eq!(challenge, format!(r#"Bearer resource_metadata="{METADATA}""#));
     }
 

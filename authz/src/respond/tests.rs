@@ -21,27 +21,6 @@ use crate::passthrough::{Foreign, pass_through};
 use crate::replica::tombstones::Tombstones;
 use crate::testing::{record, seal, server};
 
-const REFUSALS: [Refusal; 7] = [
-    Refusal::MissingToken,
-    Refusal::Malformed,
-    Refusal::Unknown,
-    Refusal::Expired,
-    Refusal::WrongServer,
-    Refusal::Revoked,
-    Refusal::InsufficientScope,
-];
-
-const OUTAGES: [Outage; 8] = [
-    Outage::UnknownServer,
-    Outage::Stale,
-    Outage::StartedOver,
-    Outage::ClockWentBack,
-    Outage::Store,
-    Outage::Unresolved,
-    Outage::CredentialExpired,
-    Outage::CredentialUnusable,
-];
-
 /// As Envoy does.
 fn read(response: &ext_authz::CheckResponse) -> CheckResponse {
     CheckResponse::decode(response.as_bytes()).unwrap()
@@ -168,7 +147,7 @@ fn an_identity_cannot_end_its_header() {
 
 #[test]
 fn t26_no_denial_can_be_taken_for_an_allow() {
-    let denials = REFUSALS.map(Denial::from).into_iter().chain(OUTAGES.map(Denial::from));
+    let denials = Refusal::ALL.map(Denial::from).into_iter().chain(Outage::ALL.map(Denial::from));
     for denial in denials {
         let response = deny(denial);
         assert_ne!(status(&response), 0, "{denial:?}");
@@ -181,7 +160,7 @@ fn t26_no_denial_can_be_taken_for_an_allow() {
 
 #[test]
 fn a_refusal_challenges_and_does_not_say_when_to_try_again() {
-    for refusal in REFUSALS {
+    for refusal in Refusal::ALL {
         let (status, headers, body) = denied_response(deny(refusal.into()));
         assert_eq!(status, if refusal == Refusal::InsufficientScope { 403 } else { 401 });
         assert!(headers["www-authenticate"].starts_with("Bearer resource_metadata="));
@@ -193,8 +172,16 @@ fn a_refusal_challenges_and_does_not_say_when_to_try_again() {
 }
 
 #[test]
+fn a_token_that_lacks_scopes_is_challenged_for_them_and_for_its_own() {
+    let record = TokenRecord { scopes: vec!["openid".into()], ..record() };
+    let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
+    let (_, headers, _) = denied_response(refused(Refusal::InsufficientScope, &server(), &audit));
+    assert!(headers["www-authenticate"].contains(r#"scope="openid tools""#), "{headers:?}");
+}
+
+#[test]
 fn an_outage_says_when_to_try_again_and_does_not_challenge() {
-    for outage in OUTAGES {
+    for outage in Outage::ALL {
         let (status, headers, body) = denied_response(deny(outage.into()));
         assert_eq!(status, 503);
         assert_eq!(headers["retry-after"], "2");

@@ -72,5 +72,7 @@ async fn an_expired_token_and_one_without_scopes_are_told_apart() {
     world.control.knows(&TokenRecord { scopes: vec!["openid".to_owned()], ..record });
     let verdict = world.service.check(&narrow).await;
     assert_eq!(verdict.short(), (403, "insufficient_scope"));
-    assert!(verdict.headers["www-authenticate"].contains("scope=\"tools\", error=\"insufficient_scope\""));
+    assert!(
+        verdict.headers["www-authenticate"].contains("scope=\"openid tools\", error=\"insufficient_scope\"")
+    );
 }

@@ -10,6 +10,10 @@ use super::problems::Reported;
 use super::providers::{self, Providers};
 use super::{CredentialMode, Server, allow, credential, values};
 
+/// Between us and the provider, which is asked for it at every login. It is nothing that a server offers: MCP
+/// 2026-07-28 wants it neither in a challenge nor in a server's metadata.
+const OFFLINE_ACCESS: &str = "offline_access";
+
 /// What is known of the rest of the file; `None` where that could not be read and has been reported.
 #[derive(Clone, Copy)]
 struct Rest<'a> {
@@ -72,7 +76,10 @@ fn server(
     let scopes = match scopes? {
         Some(scopes) => scopes,
         None => match settings {
-            Some(Ok(settings)) => providers::default_scopes(settings).to_vec(),
+            Some(Ok(settings)) => {
+                let scopes = providers::default_scopes(settings).iter();
+                scopes.filter(|scope| *scope != OFFLINE_ACCESS).cloned().collect()
+            }
             Some(Err(reported)) => return Err(*reported),
             None => Vec::new(),
         },

@@ -97,6 +97,16 @@ fn defaults_hold_for_what_the_file_leaves_out() {
 }
 
 #[test]
+fn offline_access_is_asked_for_at_the_provider_and_offered_by_no_server_that_does_not_name_it() {
+    let text = GOOD.replace("scopes: [openid, email]", "scopes: [openid, email, offline_access]");
+    assert_ne!(text, GOOD);
+    let config = read(&text).unwrap();
+    assert_eq!(config.servers[&ServerName::new("demo")].scopes, ["openid", "email"]);
+    let Settings::Oidc(corp) = &config.providers[&ProviderName::new("corp")] else { panic!("oidc") };
+    assert_eq!(corp.app.scopes, ["openid", "email", "offline_access"]);
+}
+
+#[test]
 fn everything_can_be_set() {
     let config = read(
         "

@@ -12,6 +12,7 @@ use portcullis_proto::ids::ClientId;
 use super::browser::Browser;
 use super::extract::AtIssuer;
 use super::page::{Consent, page, problem, problem_going_back};
+use super::server_choice;
 use crate::app::App;
 use crate::clients::{self, ClientError};
 use crate::issuer::Issuer;
@@ -22,7 +23,7 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::oauth::pending::AuthorizationRequest;
 use crate::oauth::redirect_uri::RedirectTarget;
-use crate::oauth::request;
+use crate::oauth::request::{self, Checked};
 use crate::store::StoreError;
 
 /// Why a request gets no further.
@@ -52,9 +53,21 @@ pub async fn authorize(
 ) -> Response {
     let query = query.unwrap_or_default();
     match examine(&app, &issuer, &query).await {
-        Ok((client, request)) => {
+        Ok((client, checked)) => {
             Metrics::count(&app.metrics.authorizations, "asked");
-            consent_page(&app, &issuer, &headers, &query, &client, &request)
+            let known = Browser::of(&headers, &issuer);
+            let is_new = known.is_none();
+            let browser = known.unwrap_or_else(|| Browser::new(app.random.as_ref()));
+            let mut response = match checked {
+                Checked::Complete(request) => consent_page(&app, &browser, &query, &client, &request),
+                Checked::Ambiguous(request) => {
+                    server_choice::page(&app, &browser, &query, &client, &request, None)
+                }
+            };
+            if is_new {
+                response.headers_mut().insert(header::SET_COOKIE, browser.set_cookie(&issuer));
+            }
+            response
         }
         Err(Refusal::Local(status, message)) => {
             Metrics::count(&app.metrics.authorizations, "refused");
@@ -70,11 +83,7 @@ pub async fn authorize(
 }
 
 /// Checks an authorization request from its query alone: the same for the page and for its form.
-pub async fn examine(
-    app: &App,
-    issuer: &Issuer,
-    query: &str,
-) -> Result<(Client, AuthorizationRequest), Refusal> {
+pub async fn examine(app: &App, issuer: &Issuer, query: &str) -> Result<(Client, Checked), Refusal> {
     let bad = |message: String| Refusal::Local(StatusCode::BAD_REQUEST, message);
     let faulty = |why: &dyn Display| {
         bad(format!(
@@ -86,24 +95,21 @@ pub async fn examine(
     let client = clients::find(app, &id).await?;
     let target = request::target(&params, &client, app.issuers.origins()).map_err(|error| faulty(&error))?;
     let state = params.get("state").map(ToOwned::to_owned);
-    let request = request::check(&params, &client, target.clone(), &issuer.resources).map_err(|error| {
+    let checked = request::check(&params, &client, target.clone(), &issuer.resources).map_err(|error| {
         let is_trusted = client.source == ClientSource::Configured;
         Refusal::Redirect(WayBack { target, state, error, is_trusted })
     })?;
-    Ok((client, request))
+    Ok((client, checked))
 }
 
-fn consent_page(
+/// Asks for consent to what a query asks for.
+pub fn consent_page(
     app: &App,
-    issuer: &Issuer,
-    headers: &HeaderMap,
+    browser: &Browser,
     query: &str,
     client: &Client,
     request: &AuthorizationRequest,
 ) -> Response {
-    let known = Browser::of(headers, issuer);
-    let is_new = known.is_none();
-    let browser = known.unwrap_or_else(|| Browser::new(app.random.as_ref()));
     let csrf = app.form_key.sign(browser.as_str(), query);
     let shown = app.form_key.sign(browser.as_str(), &shown(app, client, request));
     let server = app.config.servers.get(&request.server);
@@ -111,7 +117,7 @@ fn consent_page(
         ClientSource::Document => DocumentUrl::parse(client.id.as_str()).ok().map(|url| url.display_host()),
         ClientSource::Registered | ClientSource::Configured => None,
     };
-    let mut response = page(
+    page(
         StatusCode::OK,
         &Consent {
             client_name: client.name.as_deref(),
@@ -128,11 +134,7 @@ fn consent_page(
             csrf: &csrf,
             shown: &shown,
         },
-    );
-    if is_new {
-        response.headers_mut().insert(header::SET_COOKIE, browser.set_cookie(issuer));
-    }
-    response
+    )
 }
 
 /// What a user decides about who sees the page: all that the query does not say by itself, and that a document or the
@@ -151,7 +153,12 @@ pub fn shown(app: &App, client: &Client, request: &AuthorizationRequest) -> Stri
 }
 
 /// An authorization response with an error (RFC 6749 section 4.1.2.1), with `iss` (RFC 9207).
-fn error_url(issuer: &Issuer, target: &RedirectTarget, state: Option<&str>, error: &OAuthError) -> String {
+pub fn error_url(
+    issuer: &Issuer,
+    target: &RedirectTarget,
+    state: Option<&str>,
+    error: &OAuthError,
+) -> String {
     let params = [
         Some(("error", error.code.as_str())),
         Some(("error_description", error.description.as_str())),

@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tokio::time::{Instant, timeout_at};
 
-use super::authorize::{Refusal, examine, refusal_url, shown};
+use super::authorize::{Refusal, consent_page, error_url, examine, refusal_url, shown};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::login::{self, BeginError, Started};
 use super::page::{Continue, foreign_form, page, problem, problem_going_back};
+use super::server_choice::{self, Chosen};
 use crate::acting;
 use crate::app::App;
 use crate::issuer::Issuer;
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::pending::{AuthorizationRequest, Purpose};
+use crate::oauth::request::Checked;
 use crate::provider::ProviderError;
 
 /// How long all of it may take: the client's document, the provider's registration of the client, the provider's metadata.
@@ -34,15 +36,15 @@ pub async fn consent(
     Form(form): Form,
 ) -> Response {
     let until = Instant::now() + DEADLINE;
-    let (request, csrf) = (form.get("request").unwrap_or_default(), form.get("csrf").unwrap_or_default());
+    let (query, csrf) = (form.get("request").unwrap_or_default(), form.get("csrf").unwrap_or_default());
     let browser = Browser::of(&headers, &issuer)
-        .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), request, csrf));
+        .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), query, csrf));
     let Some(browser) = browser else {
         Metrics::count(&app.metrics.authorizations, "forged");
         return foreign_form();
     };
     // The query is examined again: the form says what was shown, not that it is still right.
-    let (client, request) = match examine(&app, &issuer, request).await {
+    let (client, checked) = match examine(&app, &issuer, query).await {
         Ok(examined) => examined,
         Err(Refusal::Local(status, message)) => {
             return problem(status, "This request cannot be used", &message);
@@ -52,30 +54,64 @@ pub async fn consent(
         }
         Err(Refusal::Redirect(back)) => return back.page(&issuer),
     };
+    let decision = form.get("decision");
     // What the query leaves open may have changed meanwhile: no decision is about what nobody has been shown.
-    let is_what_was_shown = form
-        .get("shown")
-        .is_some_and(|mark| app.form_key.verify(browser.as_str(), &shown(&app, &client, &request), mark));
-    if !is_what_was_shown {
-        Metrics::count(&app.metrics.authorizations, "changed");
-        tracing::warn!(client = %client.id, server = %request.server, "not what was shown any more");
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "This is not what you were shown any more",
-            "What the application says of itself, or what it asks for, has changed since this page was shown. \
-             Nothing has been granted. Start again from your application.",
-        );
+    if let Checked::Complete(request) = &checked
+        && decision != Some("choose")
+        && !is_what_was_shown(&app, &browser, &client, request, form.get("shown"))
+    {
+        return changed(&app, &client, request);
     }
-    if form.get("decision") == Some("approve") {
-        let begun = begin(&app, &issuer, &browser, &client, request.clone());
-        let late = |_| Err(ProviderError::Unreachable("no answer in time".into()).into());
-        let begun = timeout_at(until, begun).await.unwrap_or_else(late);
-        return approved(&app, &issuer, &client, &request, begun);
-    }
+    let (redirect, state, server) = match checked {
+        Checked::Complete(request) if decision == Some("approve") => {
+            let begun = begin(&app, &issuer, &browser, &client, request.clone());
+            let late = |_| Err(ProviderError::Unreachable("no answer in time".into()).into());
+            let begun = timeout_at(until, begun).await.unwrap_or_else(late);
+            return approved(&app, &issuer, &client, &request, begun);
+        }
+        // There were several servers when the page was shown, and there is only one now.
+        Checked::Complete(request) if decision == Some("choose") => {
+            return consent_page(&app, &browser, query, &client, &request);
+        }
+        Checked::Ambiguous(request) if decision == Some("choose") => {
+            return match server_choice::of(&issuer, query, &request, form.get("server")) {
+                Ok(Chosen { query, request }) => {
+                    tracing::info!(client = %client.id, server = %request.server, "chosen by the user");
+                    consent_page(&app, &browser, &query, &client, request)
+                }
+                Err(why) => server_choice::page(&app, &browser, query, &client, &request, Some(why)),
+            };
+        }
+        Checked::Complete(request) => (request.redirect, request.state, Some(request.server)),
+        Checked::Ambiguous(request) => (request.redirect, request.state, None),
+    };
     Metrics::count(&app.metrics.authorizations, "denied");
-    tracing::info!(client = %client.id, server = %request.server, "denied by the user");
+    let server = server.as_ref().map(tracing::field::display);
+    tracing::info!(client = %client.id, server, "denied by the user");
     let denied = OAuthError::new(ErrorCode::AccessDenied, "the user said no");
-    send_on("Access denied", &refusal_url(&issuer, &request, &denied), &request.redirect.display_host())
+    let url = error_url(&issuer, &redirect, state.as_deref(), &denied);
+    send_on("Access denied", &url, &redirect.display_host())
+}
+
+fn is_what_was_shown(
+    app: &App,
+    browser: &Browser,
+    client: &Client,
+    request: &AuthorizationRequest,
+    mark: Option<&str>,
+) -> bool {
+    mark.is_some_and(|mark| app.form_key.verify(browser.as_str(), &shown(app, client, request), mark))
+}
+
+fn changed(app: &App, client: &Client, request: &AuthorizationRequest) -> Response {
+    Metrics::count(&app.metrics.authorizations, "changed");
+    tracing::warn!(client = %client.id, server = %request.server, "not what was shown any more");
+    problem(
+        StatusCode::BAD_REQUEST,
+        "This is not what you were shown any more",
+        "What the application says of itself, or what it asks for, has changed since this page was shown. \
+         Nothing has been granted. Start again from your application.",
+    )
 }
 
 /// What the browser gets once the login has begun, or not.

@@ -19,6 +19,7 @@ pub mod register;
 pub mod respond;
 pub mod revoke;
 pub mod router;
+pub mod server_choice;
 pub mod token;
 pub mod user_token;
 

@@ -43,6 +43,32 @@ pub struct Consent<'a> {
     pub shown: &'a str,
 }
 
+/// Asks which server is meant.
+#[derive(Template)]
+#[template(path = "server_choice.html")]
+pub struct ServerChoice<'a> {
+    /// What the client calls itself.
+    pub client_name: Option<&'a str>,
+    /// Those that may be meant.
+    pub servers: Vec<ServerOffer<'a>>,
+    /// Why it is asked again, in a sentence.
+    pub problem: Option<&'a str>,
+    /// The authorization request's query: the form carries it.
+    pub request: &'a str,
+    /// What ties the form to this request and this browser.
+    pub csrf: &'a str,
+}
+
+/// A server that may be meant.
+pub struct ServerOffer<'a> {
+    /// The MCP server's name.
+    pub name: &'a str,
+    /// Its URL.
+    pub url: &'a str,
+    /// What is asked for there.
+    pub scopes: Vec<&'a str>,
+}
+
 /// Asks for a token of the user's own.
 #[derive(Template)]
 #[template(path = "user_token.html")]

@@ -27,6 +27,7 @@ pub async fn register(
     let registration = Registration::parse(&body, app.issuers.origins()).map_err(OAuthError::from)?;
     let now = app.now();
     let unused_until = now.after(app.config.lifetimes.unused_client);
+    let application_type = registration.application_type();
     let (client, secret) = registration.into_client(app.random.as_ref(), now, unused_until);
     let mut answer = json!({
         "client_id": client.id,
@@ -34,6 +35,7 @@ pub async fn register(
         "client_name": client.name,
         "client_uri": client.uri,
         "redirect_uris": client.redirect_uris,
+        "application_type": application_type,
         "token_endpoint_auth_method": client.auth.method(),
         "jwks": client.auth.jwks(),
         "grant_types": ["authorization_code", "refresh_token"],

@@ -203,8 +203,6 @@ fn is_over(app: &App, grant: &Grant) -> bool {
 
 /// The server that `resource` names, where it was sent.
 fn named_server(issuer: &Issuer, resource: Option<&str>) -> Result<Option<ServerName>, OAuthError> {
-    match resource {
-        Some(_) => Ok(Some(resource::choose(&issuer.resources, resource)?.server.clone())),
-        None => Ok(None),
-    }
+    let named = resource.map(|requested| resource::named(&issuer.resources, requested)).transpose()?;
+    Ok(named.map(|resource| resource.server.clone()))
 }

@@ -1,6 +1,7 @@
 //! The rules of OAuth as pure functions of values: no HTTP, no store, no clock.
 
 pub mod admission;
+pub mod application_type;
 pub mod assertion;
 pub mod client;
 pub mod client_keys;

@@ -69,6 +69,16 @@ impl fmt::Debug for Params {
     }
 }
 
+/// A query with this parameter in the place of one that has no value.
+pub fn with(query: &str, name: &str, value: &str) -> String {
+    let is_other = |pair: &&str| {
+        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
+        !pair.is_empty() && !decode(key).is_ok_and(|key| key == name)
+    };
+    let added = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    query.split('&').filter(is_other).chain([added.as_str()]).collect::<Vec<_>>().join("&")
+}
+
 /// Decodes one name or value.
 pub fn decode(text: &str) -> Result<String, ParamsError> {
     let spaced: Cow<'_, str> = if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
@@ -89,6 +99,13 @@ mod tests {
         assert_eq!(params.get("c"), None);
         assert_eq!(params.get("d"), Some("é"));
         assert_eq!(params.require("b"), Err(ParamsError::Missing("b")));
+    }
+
+    #[test]
+    fn a_parameter_takes_the_place_of_one_without_a_value() {
+        assert_eq!(with("", "r", "a b"), "r=a+b");
+        assert_eq!(with("a=1&&r=&b=%20&%72", "r", "x&y"), "a=1&b=%20&r=x%26y");
+        assert_eq!(with("rr=1&ar=2", "r", "3"), "rr=1&ar=2&r=3");
     }
 
     #[test]

@@ -54,6 +54,12 @@ pub enum RedirectUriError {
     /// Our own origin: the provider's answers come in there.
     #[error("a redirect URI is on this authorization server's own origin")]
     OwnOrigin,
+    /// Of a client that says that it is on the web.
+    #[error(
+        "application_type web has redirect URIs with https and no loopback host only: others are for \
+         application_type native"
+    )]
+    NotWeb,
 }
 
 // === impl RedirectUri ===
@@ -86,6 +92,11 @@ impl RedirectUri {
     /// The registered text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it leads to a web server, and not to the user's own device: https, and no loopback host.
+    pub fn is_web(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.scheme() == "https" && !has_loopback_host(&url))
     }
 
     /// Whether a request may name `requested`: the same text, or for http on loopback the same but for
@@ -167,6 +178,19 @@ fn check_scheme(url: &Url) -> Result<(), RedirectUriError> {
         // A reversed domain name: nothing that a browser runs or opens by itself has a dot.
         scheme if scheme.contains('.') || KNOWN_APP_SCHEMES.contains(&scheme) => Ok(()),
         _ => Err(RedirectUriError::Scheme),
+    }
+}
+
+/// `localhost` and what is below it (RFC 6761 section 6.3), and loopback addresses.
+fn has_loopback_host(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
     }
 }
 

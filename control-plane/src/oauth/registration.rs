@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use url::{Origin, Url};
 
+use super::application_type::ApplicationType;
 use super::client::{Client, ClientAuth, ClientSource};
 use super::client_keys::{KeyError, KeySource};
 use super::redirect_uri::{RedirectUri, RedirectUriError};
@@ -28,6 +29,7 @@ pub struct Registration {
     name: Option<String>,
     uri: Option<String>,
     method: Method,
+    application_type: ApplicationType,
     redirect_uris: Vec<RedirectUri>,
 }
 
@@ -69,6 +71,9 @@ pub enum MetadataError {
     /// The keys of a client that authenticates with them.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Neither of OpenID Connect's two.
+    #[error("application_type must be native or web")]
+    ApplicationType,
     /// A client that cannot use any grant of ours.
     #[error("grant_types must include authorization_code")]
     GrantTypes,
@@ -128,7 +133,8 @@ impl Registration {
             return Err(MetadataError::LongRedirectUris);
         }
         let redirect_uris =
-            redirect_uris.iter().map(|text| RedirectUri::parse(text, own)).collect::<Result<_, _>>()?;
+            redirect_uris.iter().map(|text| RedirectUri::parse(text, own)).collect::<Result<Vec<_>, _>>()?;
+        let application_type = ApplicationType::of(text(metadata, "application_type")?, &redirect_uris)?;
         let lacks = |member, wanted: &str| {
             texts(metadata, member).map(|texts| texts.is_some_and(|texts| !texts.contains(&wanted)))
         };
@@ -145,8 +151,14 @@ impl Registration {
             name: text(metadata, "client_name")?.and_then(display_name),
             uri: display_uri(metadata, "client_uri")?,
             method,
+            application_type,
             redirect_uris,
         })
+    }
+
+    /// Where the client runs.
+    pub const fn application_type(&self) -> ApplicationType {
+        self.application_type
     }
 
     pub(super) const fn has_name(&self) -> bool {

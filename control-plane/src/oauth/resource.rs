@@ -26,20 +26,10 @@ pub enum ResourceError {
     /// Not one of this issuer's.
     #[error("resource is not an MCP server of this authorization server")]
     Unknown,
-    /// Several would do.
-    #[error("resource is missing, and this authorization server has several MCP servers")]
-    Ambiguous,
 }
 
-/// The server that `requested` means, among those of one issuer. Where it is missing, the only one.
-pub fn choose<'a>(resources: &'a [Resource], requested: Option<&str>) -> Result<&'a Resource, ResourceError> {
-    let Some(requested) = requested else {
-        return match resources {
-            [only] => Ok(only),
-            [] => Err(ResourceError::Unknown),
-            _ => Err(ResourceError::Ambiguous),
-        };
-    };
+/// The server that `requested` means, among those of one issuer.
+pub fn named<'a>(resources: &'a [Resource], requested: &str) -> Result<&'a Resource, ResourceError> {
     // Parsing folds the case of scheme and host, and drops a default port.
     let url = Url::parse(requested).map_err(|_| ResourceError::Syntax)?;
     if url.fragment().is_some() {
@@ -75,7 +65,7 @@ mod tests {
             "https://mcp.example/a/mcp/",
             "https://mcp.example:443/a/mcp",
         ] {
-            assert_eq!(choose(&resources, Some(text)).unwrap().url, resources[0].url, "{text}");
+            assert_eq!(named(&resources, text).unwrap().url, resources[0].url, "{text}");
         }
     }
 
@@ -90,17 +80,10 @@ mod tests {
             "http://mcp.example/a/mcp",
             "https://mcp.example/a/mcp//",
         ] {
-            assert_eq!(choose(&resources, Some(text)).unwrap_err(), ResourceError::Unknown, "{text}");
+            assert_eq!(named(&resources, text).unwrap_err(), ResourceError::Unknown, "{text}");
         }
         for text in ["https://mcp.example/a/mcp#x", "a/mcp", "mcp"] {
-            assert_eq!(choose(&resources, Some(text)).unwrap_err(), ResourceError::Syntax, "{text}");
+            assert_eq!(named(&resources, text).unwrap_err(), ResourceError::Syntax, "{text}");
         }
-    }
-
-    #[test]
-    fn a_missing_resource_means_the_only_one() {
-        assert!(choose(&resources(&["https://mcp.example/a"]), None).is_ok());
-        let two = resources(&["https://mcp.example/a", "https://mcp.example/b"]);
-        assert_eq!(choose(&two, None).unwrap_err(), ResourceError::Ambiguous);
     }
 }

@@ -26,6 +26,7 @@ pub struct Visit<'a> {
     user: &'a str,
     decision: &'a str,
     token: Option<&'a str>,
+    server: &'a str,
 }
 
 // === impl Visit ===
@@ -33,7 +34,7 @@ pub struct Visit<'a> {
 impl<'a> Visit<'a> {
     /// Approves, and logs in as `user`.
     pub fn approve(user: &'a str) -> Self {
-        Self { user, decision: "approve", token: None }
+        Self { user, decision: "approve", token: None, server: "" }
     }
 
     /// The same, and gives this token where one is asked for. Without, the visit ends there.
@@ -42,9 +43,15 @@ impl<'a> Visit<'a> {
         Self { token: Some(token), ..self }
     }
 
+    /// The same, and says that this server is meant where that is asked.
+    #[must_use]
+    pub fn choosing(self, server: &'a str) -> Self {
+        Self { server, ..self }
+    }
+
     /// Denies.
     pub fn deny() -> Self {
-        Self { user: "", decision: "deny", token: None }
+        Self { user: "", decision: "deny", token: None, server: "" }
     }
 
     /// Whether the user has what a form asks for.
@@ -62,7 +69,9 @@ impl<'a> Visit<'a> {
                 _ => {}
             }
         }
-        for button in [("decision", self.decision), ("user", self.user)] {
+        fields.extend(form.choices.iter().filter(|(_, value)| value == self.server).cloned());
+        let choose = if self.decision == "approve" { "choose" } else { "" };
+        for button in [("decision", self.decision), ("decision", choose), ("user", self.user)] {
             if form.buttons.iter().any(|(name, value)| (name.as_str(), value.as_str()) == button) {
                 fields.push((button.0.to_owned(), button.1.to_owned()));
             }

@@ -19,6 +19,8 @@ pub(super) struct Form {
     pub(super) action: String,
     /// Its inputs that have a name.
     pub(super) fields: Vec<(String, String)>,
+    /// Its radio buttons.
+    pub(super) choices: Vec<(String, String)>,
     /// Its buttons that have a name.
     pub(super) buttons: Vec<(String, String)>,
 }
@@ -39,6 +41,9 @@ impl Page {
                 ("form", _) => {
                     let action = get("action").unwrap_or_default();
                     page.forms.push(Form { action, ..Form::default() });
+                }
+                ("input", Some(form)) if get("type").as_deref() == Some("radio") => {
+                    form.choices.extend(named());
                 }
                 ("input", Some(form)) => form.fields.extend(named()),
                 ("button", Some(form)) => form.buttons.extend(named()),
@@ -103,12 +108,14 @@ mod tests {
         let page = Page::parse(
             r#"<meta charset="utf-8"><form method="post" action="/consent?a=1&amp;b=2">
                <input required type="hidden" name="csrf" value="x&#34;y"><input name="login" required autofocus>
+               <input type="radio" name="server" value="demo" required>
                <button type="submit" name="decision" value="approve">Allow</button></form>"#,
         );
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let form = Form {
             action: "/consent?a=1&b=2".to_owned(),
             fields: vec![pair("csrf", "x\"y"), pair("login", "")],
+            choices: vec![pair("server", "demo")],
             buttons: vec![pair("decision", "approve")],
         };
         assert_eq!(page.forms, [form]);

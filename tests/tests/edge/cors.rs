@@ -20,7 +20,17 @@ async fn t28_a_preflight_needs_no_token_and_no_check() {
     assert_eq!(response.header("access-control-allow-credentials"), None);
     assert_eq!(response.header("access-control-allow-methods"), Some("GET, POST, DELETE"));
     let allowed = response.header("access-control-allow-headers").unwrap();
-    for name in ["authorization", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id"] {
+    for name in [
+        "authorization",
+        "content-type",
+        "accept",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "mcp-method",
+        "mcp-name",
+        "last-event-id",
+        "*", // for what the MCP server calls Mcp-Param-*
+    ] {
         assert!(allowed.split(", ").any(|header| header == name), "{name}");
     }
     assert!(edge.authz.take().is_empty());

@@ -42,6 +42,23 @@ async fn missing_scope_and_resource_mean_all_of_the_only_server() {
 }
 
 #[tokio::test]
+async fn what_the_page_shows_is_what_the_provider_is_asked_for_and_what_is_granted() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    for (asked, granted) in [("email", "email"), ("email openid", "email openid"), ("", "openid email")] {
+        let page = world.authorize(&client, &[("scope", asked)]).await;
+        let shown = page.answer.body.matches("<li>").count();
+        assert_eq!(shown, granted.split(' ').count(), "{asked:?}: {}", page.answer.body);
+        let provider = world.approve(&page).await;
+        assert_eq!(param(&provider, "scope"), granted);
+        let answer = [("state", param(&provider, "state")), ("code", "s3cr3t-code".into())];
+        let answer = answer.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let code = param(&world.callback(&page.browser, &answer).await.redirect(), "code");
+        assert_eq!(world.redeem(&client, &code, &[]).await.tokens().scope, granted);
+    }
+}
+
+#[tokio::test]
 async fn t01_t02_what_is_not_registered_is_never_redirected_to() {
     let world = World::new();
     let mut metadata = public();

@@ -93,7 +93,15 @@ impl World {
 
     /// Other servers.
     pub(crate) fn serving(servers: &[(&'static str, &'static str)]) -> Self {
-        Self::of(Setup { servers: servers.to_vec(), adjust: Arc::new(|_| {}), access_token: HOUR })
+        Self::serving_with(servers, |_| {})
+    }
+
+    /// Other servers, with another configuration.
+    pub(crate) fn serving_with(
+        servers: &[(&'static str, &'static str)],
+        adjust: impl Fn(&mut Config) + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(Setup { servers: servers.to_vec(), adjust: Arc::new(adjust), access_token: HOUR })
     }
 
     fn of(setup: Setup) -> Self {

@@ -109,7 +109,8 @@ impl World {
     ) -> Page {
         let answer = self.open(browser, client, changes).await;
         assert!(answer.is_page(200), "{answer:#?}");
-        let [request, csrf, shown] = ["request", "csrf", "shown"].map(|name| answer.hidden(name));
+        let [request, csrf] = ["request", "csrf"].map(|name| answer.hidden(name));
+        let shown = answer.hidden_if_any("shown").unwrap_or_default();
         Page { browser: browser.after(&answer), answer, request, csrf, shown }
     }
 

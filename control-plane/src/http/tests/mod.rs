@@ -24,6 +24,7 @@ mod refresh;
 mod register;
 mod revoke;
 mod router;
+mod server_choice;
 mod sessions;
 mod story;
 mod token;

@@ -26,6 +26,7 @@ async fn a_client_that_names_no_method_gets_a_secret_for_http_basic() {
         "client_name": "A",
         "client_uri": "https://app.example/",
         "redirect_uris": [REDIRECT],
+        "application_type": "web",
         "token_endpoint_auth_method": "client_secret_basic",
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
@@ -76,6 +77,37 @@ async fn t02_an_apps_own_scheme_with_a_dot_is_accepted() {
     let world = World::new();
     let client = world.register(json!({ "redirect_uris": ["com.example.app:/cb"] })).await;
     assert_eq!(client.redirect, "com.example.app:/cb");
+}
+
+#[tokio::test]
+async fn the_application_type_is_registered_and_goes_with_the_redirect_uris() {
+    let world = World::new();
+    let loopback = "http://127.0.0.1:33418/callback";
+    let registration = |uri: &str, said: &Value| json!({ "redirect_uris": [uri], "application_type": said });
+    for (uri, said, registered) in [
+        (loopback, json!("native"), "native"),
+        (REDIRECT, json!("native"), "native"),
+        (REDIRECT, json!("web"), "web"),
+        // Most clients say nothing.
+        (loopback, Value::Null, "native"),
+        (REDIRECT, Value::Null, "web"),
+    ] {
+        let answer = register(&world, &registration(uri, &said)).await;
+        assert_eq!(answer.status, 201, "{uri} {said}: {answer:#?}");
+        assert_eq!(answer.json()["application_type"], registered, "{uri} {said}");
+    }
+    for (uri, said, code) in [
+        (loopback, json!("web"), "invalid_redirect_uri"),
+        ("com.example.app:/cb", json!("web"), "invalid_redirect_uri"),
+        ("https://localhost/cb", json!("web"), "invalid_redirect_uri"),
+        (REDIRECT, json!("desktop"), "invalid_client_metadata"),
+        (REDIRECT, json!(["native"]), "invalid_client_metadata"),
+    ] {
+        let answer = register(&world, &registration(uri, &said)).await;
+        assert_eq!(answer.error(), (400, code.into()), "{uri} {said}");
+        let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(description.contains("application_type"), "{description}");
+    }
 }
 
 #[tokio::test]

@@ -105,6 +105,17 @@ fn t01_t02_t03_redirect_uris_of_documents_are_judged_like_registered_ones() {
 }
 
 #[test]
+fn the_application_type_of_a_document_is_judged_like_a_registered_one() {
+    let with = |said: Value| read(&json!({ "application_type": said })).map(|_| ());
+    assert_eq!((with(json!("native")), with(json!(null))), (Ok(()), Ok(())));
+    assert_eq!(with(json!("web")), Err(MetadataError::RedirectUri(RedirectUriError::NotWeb)));
+    assert_eq!(with(json!("desktop")), Err(MetadataError::ApplicationType));
+    assert_eq!(with(json!(1)), Err(MetadataError::Type("application_type")));
+    let web = json!({ "application_type": "web", "redirect_uris": ["https://app.example/cb"] });
+    assert!(read(&web).is_ok());
+}
+
+#[test]
 fn t12_display_data_of_documents_is_judged_like_registered_one() {
     for changes in [json!({ "client_name": null }), json!({ "client_name": " \u{202e}" })] {
         assert_eq!(read(&changes), Err(MetadataError::Name), "{changes}");

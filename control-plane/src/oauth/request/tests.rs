@@ -44,9 +44,16 @@ fn params(pairs: &[(&str, &str)]) -> Params {
 }
 
 fn run(pairs: &[(&str, &str)]) -> Result<AuthorizationRequest, OAuthError> {
+    match run_at(&resources(), pairs)? {
+        Checked::Complete(request) => Ok(request),
+        Checked::Ambiguous(request) => panic!("there is only one server: {request:?}"),
+    }
+}
+
+fn run_at(resources: &[Resource], pairs: &[(&str, &str)]) -> Result<Checked, OAuthError> {
     let params = params(pairs);
     let target = target(&params, &client(), &[]).unwrap();
-    check(&params, &client(), target, &resources())
+    check(&params, &client(), target, resources)
 }
 
 /// The good request, but with one parameter changed, or left out where the value is empty.
@@ -105,4 +112,33 @@ fn t01_an_unregistered_redirect_uri_leads_nowhere() {
     assert_eq!(target("https://evil.example/cb"), Err(Unaddressed::NotRegistered));
     assert!(target("https://app.example/cb").is_ok());
     assert!(super::target(&params(&[]), &client(), &[]).is_ok());
+}
+
+#[test]
+fn where_several_servers_may_be_meant_each_has_its_own_scopes() {
+    let other = Resource {
+        server: ServerName::new("other"),
+        url: Url::parse("https://mcp.example/other").unwrap(),
+        scopes: Scopes::parse("email repo").unwrap(),
+    };
+    let both = [resources(), vec![other]].concat();
+    let with = |more: &[(&'static str, &'static str)]| run_at(&both, &[&good(), more].concat());
+    let meanings = |checked| match checked {
+        Ok(Checked::Ambiguous(Ambiguous { meanings, redirect, state })) => {
+            assert_eq!((redirect.as_str(), state.as_deref()), ("https://app.example/cb", Some("xyz")));
+            meanings.iter().map(|request| format!("{}: {}", request.server, request.scopes)).collect()
+        }
+        other => vec![format!("{other:?}")],
+    };
+    assert_eq!(meanings(with(&[])), ["demo: openid email", "other: email repo"]);
+    assert_eq!(meanings(with(&[("scope", "email repo")])), ["demo: email", "other: email repo"]);
+    // What only one of them has can be meant for that one alone.
+    for (scope, server) in [("repo", "other"), ("openid admin", "demo")] {
+        let Ok(Checked::Complete(request)) = with(&[("scope", scope)]) else { panic!("{scope}") };
+        assert_eq!(request.server.as_str(), server);
+    }
+    assert_eq!(with(&[("scope", "admin")]).unwrap_err().code, ErrorCode::InvalidScope);
+    let named = with(&[("resource", "https://mcp.example/other"), ("scope", "email")]);
+    let Ok(Checked::Complete(request)) = named else { panic!("{named:?}") };
+    assert_eq!((request.server.as_str(), request.scopes.to_string().as_str()), ("other", "email"));
 }

@@ -9,10 +9,8 @@ use crate::testing::record;
 
 impl Token {
     pub(super) fn new(kind: Kind, number: u8, name: &str) -> Self {
-        let mut id = [kind as u8; 32];
-        id[..2].copy_from_slice(&[number, name.as_bytes()[0]]);
         let record = TokenRecord {
-            token: TokenId::from_slice(&id).unwrap(),
+            token: TokenId::of(&format!("{kind:?} {number} {name}")),
             grant: GrantId::new(format!("{kind:?} {name}")),
             client: ClientId::new(format!("{kind:?}")),
             subject: Subject::new(format!("{kind:?}")),
@@ -26,7 +24,7 @@ impl Token {
 
     fn learn(&mut self, replica: &Replica) {
         if let Some((generation, true)) = self.question {
-            self.held = Some(replica.learn(generation, self.record.clone()));
+            self.held = Some(replica.learn(generation, replica.era(), self.record.clone()));
             self.learned = true;
             let position = replica.position().map(|position| position.sequence);
             self.fleeting = generation != replica.generation() || Some(self.record.born) > position;

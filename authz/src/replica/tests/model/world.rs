@@ -150,7 +150,7 @@ impl World {
     fn answer(&mut self, which: usize) {
         let Flight { of, generation, found } = self.flights.remove(which);
         if found {
-            self.instance.replica.learn(generation, self.tokens[of].clone());
+            self.instance.replica.learn(generation, self.instance.replica.era(), self.tokens[of].clone());
         }
     }
 
