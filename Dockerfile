@@ -21,6 +21,10 @@ RUN apt-get update \
  && useradd --uid 10001 --gid portcullis --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin portcullis \
  && install -d --owner portcullis --group portcullis --mode 0700 \
         /var/lib/portcullis /var/lib/portcullis/data /var/lib/portcullis/keys \
+        /var/lib/portcullis/mesh /var/lib/portcullis/admin \
+        /var/lib/portcullis/certificates /var/lib/portcullis/certificates/ca \
+        /var/lib/portcullis/certificates/edge /var/lib/portcullis/certificates/authz \
+        /var/lib/portcullis/certificates/control-plane /var/lib/portcullis/certificates/admin \
  && install -d --owner portcullis --group portcullis --mode 0755 /var/lib/portcullis-rendered
 USER 10001:10001
 

@@ -9,8 +9,11 @@ use std::{fs, io};
 
 use http::Uri;
 use portcullis_proto::ids::InstanceName;
+use portcullis_proto::mesh::{Settings, is_loopback};
 use serde::Deserialize;
 use thiserror::Error;
+
+mod mesh;
 
 /// Heartbeats come each second: with less than this, one that is a little late would stop the service.
 const MIN_STALENESS: Duration = Duration::from_secs(2);
@@ -24,8 +27,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `ops`: `/healthz`, `/readyz` and `/metrics`; 127.0.0.1:9192 by default.
     pub ops: SocketAddr,
-    /// `control_plane`: the control plane's gRPC address, such as `http://127.0.0.1:8081`.
+    /// `control_plane`: the control plane's gRPC address, such as `http://127.0.0.1:8081`; https with TLS in `mesh`.
     pub control_plane: Uri,
+    /// `mesh`: how Envoy reaches this instance, and this instance the control plane; on loopback by default.
+    pub mesh: Settings,
     /// `store`: the store's directory, created where there is none. No two instances share one.
     pub store: PathBuf,
     /// `max_staleness`: how long requests are decided without word from the control plane, 2 s at least;
@@ -78,6 +83,7 @@ struct Raw {
     #[serde(default = "default_ops")]
     ops: SocketAddr,
     control_plane: String,
+    mesh: Option<mesh::Raw>,
     store: PathBuf,
     #[serde(default = "default_max_staleness")]
     max_staleness: String,
@@ -98,7 +104,13 @@ fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let raw: Raw = serde_saphyr::from_str(text)
         .map_err(|error| ConfigError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
     let mut problems = Vec::new();
-    let control_plane = checked(&mut problems, "control_plane", control_plane(&raw.control_plane));
+    let mesh = raw.mesh.map_or(Ok(Settings::default()), mesh::Raw::settings);
+    let mesh = mesh.map_err(|problem| problems.push(problem)).ok();
+    if let Some(mesh) = &mesh {
+        checked(&mut problems, "listen", listen(raw.listen, mesh));
+    }
+    let control_plane =
+        checked(&mut problems, "control_plane", control_plane(&raw.control_plane, mesh.as_ref()));
     let max_staleness = checked(&mut problems, "max_staleness", max_staleness(&raw.max_staleness));
     let instance = checked(&mut problems, "instance", instance(raw.instance, raw.listen.port()));
     if raw.store.as_os_str().is_empty() {
@@ -108,12 +120,15 @@ fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         problems.push("max_records: must not be 0".to_owned());
     }
     let threads = checked(&mut problems, "threads", threads(raw.threads));
-    match (control_plane, max_staleness, instance, threads) {
-        (Some(control_plane), Some(max_staleness), Some(instance), Some(threads)) if problems.is_empty() => {
+    match (control_plane, mesh, max_staleness, instance, threads) {
+        (Some(control_plane), Some(mesh), Some(max_staleness), Some(instance), Some(threads))
+            if problems.is_empty() =>
+        {
             Ok(Config {
                 listen: raw.listen,
                 ops: raw.ops,
                 control_plane,
+                mesh,
                 store: raw.store,
                 max_staleness,
                 instance,
@@ -129,13 +144,33 @@ fn checked<T>(problems: &mut Vec<String>, key: &str, value: Result<T, String>) -
     value.map_err(|problem| problems.push(format!("{key}: {problem}"))).ok()
 }
 
-fn control_plane(text: &str) -> Result<Uri, String> {
+/// Whoever can connect without a certificate is taken for Envoy.
+fn listen(address: SocketAddr, mesh: &Settings) -> Result<(), String> {
+    if mesh.is_loopback_only() && !address.ip().is_loopback() {
+        return Err(format!("without `mesh`, {address} must be a loopback address"));
+    }
+    Ok(())
+}
+
+/// `mesh` is `None` where it has been found to be wrong itself.
+fn control_plane(text: &str, mesh: Option<&Settings>) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{text:?} is not a URL: {error}"))?;
     let bare = uri.path_and_query().is_none_or(|path| path.as_str() == "/");
-    if uri.scheme_str() == Some("http") && uri.port().is_some() && bare {
-        Ok(uri)
-    } else {
-        Err(format!("{text:?} is not of the form http://host:port"))
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
+    let (Some(scheme), Some(host), Some(_), true) = (scheme, uri.host(), uri.port(), bare) else {
+        return Err(format!("{text:?} is not of the form http://host:port or https://host:port"));
+    };
+    match mesh {
+        Some(mesh) if mesh.is_tls() && scheme == "http" => {
+            Err(format!("{text:?} must be https: `mesh` has certificates"))
+        }
+        Some(mesh) if !mesh.is_tls() && scheme == "https" => {
+            Err(format!("{text:?} is https, which takes a certificate: see `mesh`"))
+        }
+        Some(mesh) if mesh.is_loopback_only() && !is_loopback(host) => {
+            Err(format!("without `mesh`, {text:?} must be on loopback"))
+        }
+        _ => Ok(uri),
     }
 }
 

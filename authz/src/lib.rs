@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::Uri;
+use portcullis_proto::mesh::{self, Guard, MeshError, Role};
 use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::v1::replica_client::ReplicaClient;
@@ -54,7 +55,7 @@ use replica::Replica;
 use replica::resolve::Resolver;
 use replica::store::{OpenError, Store, StoreError};
 use replica::sync::Sync;
-use serve::{ServeError, serve};
+use serve::{Mesh, ServeError, serve};
 
 /// Where requests come in.
 #[derive(Debug)]
@@ -68,6 +69,9 @@ pub struct Listeners {
 /// Why the service ended.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The certificate, its key or its authority.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -88,21 +92,29 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(Metrics::default());
+    let identity = config.mesh.open(Role::Authz, clock.now())?.map(Arc::new);
     let (store, loaded) = Store::open(&config.store, config.max_records)?;
     let replica = Arc::new(Replica::new(store, &loaded, config.max_staleness, &*random));
-    let client = ReplicaClient::new(endpoint(config.control_plane).connect_lazy());
+    let channel = mesh::channel(&endpoint(config.control_plane), identity.clone(), Role::ControlPlane);
+    let client = ReplicaClient::new(channel);
     let resolver = Arc::new(Resolver::new(client.clone(), replica.clone(), metrics.clone()));
     let checker = Checker::new(replica.clone(), resolver, clock.clone(), metrics.clone());
     let sync = Sync::new(replica.clone(), client, config.instance, clock.clone(), random);
-    let ops = Ops { replica: replica.clone(), metrics, clock: clock.clone(), shutdown: shutdown.clone() };
+    let ops = Ops {
+        replica: replica.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        shutdown: shutdown.clone(),
+    };
     let health = HealthReporter::new();
     health::report(&health, false).await;
 
-    let routes = Routes::new(HealthServer::new(HealthService::from_health_reporter(health.clone())))
-        .add_service(AuthorizationServer::new(checker));
+    let mesh = Mesh { identity: identity.clone(), observer: metrics.clone() };
+    let routes = routes(checker, &health, &mesh);
 
     let ended = tokio::select! {
-        ended = serve(listeners.grpc, routes, config.threads, &shutdown) => ended.map_err(RunError::from),
+        ended = serve(listeners.grpc, routes, config.threads, mesh, &shutdown) => ended.map_err(RunError::from),
+        never = mesh::follow(identity.as_deref(), &*clock, &*metrics) => match never {},
         error = serve_ops(listeners.ops, ops::router(ops)) => Err(error),
         error = sync.run() => Err(error.into()),
         error = replica::sweep::run(replica.clone(), clock.clone()) => Err(error.into()),
@@ -112,6 +124,16 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     replica.store().close().await;
     info!("stopped");
     ended
+}
+
+/// What Envoy may ask: for decisions, where it shows that it is the edge, and for health.
+fn routes(checker: Checker, health: &HealthReporter, mesh: &Mesh) -> Routes {
+    let routes = Routes::new(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+    if mesh.identity.is_none() {
+        return routes.add_service(AuthorizationServer::new(checker)); // nobody shows anything
+    }
+    let guard = Guard::new(true, Role::Edge, mesh.observer.clone());
+    routes.add_service(AuthorizationServer::with_interceptor(checker, guard))
 }
 
 /// How the control plane is connected to, and how soon a lost connection is noticed.

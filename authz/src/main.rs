@@ -8,6 +8,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use portcullis_authz::config::{self, Config};
 use portcullis_authz::{Listeners, telemetry};
+use portcullis_proto::hardening;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,10 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(error) = hardening::keep_to_ourselves() {
+        eprintln!("portcullis-authz: {error}");
+        return ExitCode::FAILURE;
+    }
     telemetry::init();
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,

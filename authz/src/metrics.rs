@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use portcullis_proto::mesh::{self, Observer};
+use portcullis_proto::time::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -33,6 +35,9 @@ pub struct Metrics {
     head: Gauge<u64, AtomicU64>,
     records: Gauge<u64, AtomicU64>,
     tombstones: Gauge<u64, AtomicU64>,
+    mesh_refusals: Family<MeshRefusal, Counter>,
+    mesh_reloads: Family<MeshReload, Counter>,
+    mesh_certificate_expiry: Gauge<u64, AtomicU64>,
 }
 
 /// A counter for each way that a decision can go, found without a look-up.
@@ -51,6 +56,16 @@ struct Decision {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Resolve {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MeshRefusal {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MeshReload {
     outcome: &'static str,
 }
 
@@ -85,6 +100,20 @@ impl Default for Metrics {
         registry.register("records", "Token records in the store", records.clone());
         let tombstones = Gauge::default();
         registry.register("tombstones", "Revoked scopes that are remembered", tombstones.clone());
+        let mesh_refusals = Family::default();
+        registry.register(
+            "mesh_refusals",
+            "Connections and requests without the right certificate",
+            mesh_refusals.clone(),
+        );
+        let mesh_reloads = Family::default();
+        registry.register("mesh_reloads", "Looks at changed files of the mesh", mesh_reloads.clone());
+        let mesh_certificate_expiry = Gauge::default();
+        registry.register(
+            "mesh_certificate_expiry_timestamp_seconds",
+            "When the mesh's certificate in use ends; 0 where there is none",
+            mesh_certificate_expiry.clone(),
+        );
         Self {
             registry,
             decisions,
@@ -97,7 +126,25 @@ impl Default for Metrics {
             head,
             records,
             tombstones,
+            mesh_refusals,
+            mesh_reloads,
+            mesh_certificate_expiry,
         }
+    }
+}
+
+impl Observer for Metrics {
+    fn refused(&self, why: mesh::Refusal) {
+        self.mesh_refusals.get_or_create(&MeshRefusal { reason: why.name() }).inc();
+    }
+
+    fn reread(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "failed" };
+        self.mesh_reloads.get_or_create(&MeshReload { outcome }).inc();
+    }
+
+    fn expires(&self, at: Timestamp) {
+        self.mesh_certificate_expiry.set(at.as_secs());
     }
 }
 
@@ -167,6 +214,9 @@ mod tests {
         metrics.decided(Ok(Way::PassedThrough), Duration::from_micros(7));
         metrics.decided(Err(Refusal::Revoked.into()), Duration::from_micros(7));
         metrics.resolved("record", Duration::from_millis(1));
+        metrics.refused(mesh::Refusal::Role);
+        metrics.reread(false);
+        metrics.expires(Timestamp::from_millis(5000));
         let text = metrics.render(Figures { records: 3, ..Figures::default() }).unwrap();
         for line in [
             r#"portcullis_authz_decisions_total{decision="deny",reason="store"} 0"#,
@@ -182,6 +232,9 @@ mod tests {
             "portcullis_authz_head_sequence 0",
             "portcullis_authz_records 3",
             "portcullis_authz_tombstones 0",
+            r#"portcullis_authz_mesh_refusals_total{reason="role"} 1"#,
+            r#"portcullis_authz_mesh_reloads_total{outcome="failed"} 1"#,
+            "portcullis_authz_mesh_certificate_expiry_timestamp_seconds 5",
         ] {
             assert!(text.lines().any(|candidate| candidate == line), "{line} is not in\n{text}");
         }

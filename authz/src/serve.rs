@@ -7,9 +7,11 @@
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use portcullis_proto::mesh::{Identity, Observer, connections};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -32,6 +34,15 @@ const BACKLOG: usize = 64;
 /// Before the next attempt to accept a connection, where one has failed: there may be no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Who may connect, and who hears of those that may not.
+#[derive(Clone)]
+pub struct Mesh {
+    /// What this process is; `None` where connections are in the clear.
+    pub identity: Option<Arc<Identity>>,
+    /// Is told.
+    pub observer: Arc<dyn Observer>,
+}
+
 /// Why Envoy is not answered any more.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -51,13 +62,14 @@ pub async fn serve(
     listener: TcpListener,
     routes: Routes,
     threads: NonZeroUsize,
+    mesh: Mesh,
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
     let (mut connections, mut answering) = (Vec::new(), JoinSet::new());
     for number in 0..threads.get() {
         let (connection, received) = mpsc::channel(BACKLOG);
         connections.push(connection);
-        let ended = start(number, received, routes.clone(), shutdown.clone())?;
+        let ended = start(number, received, routes.clone(), mesh.clone(), shutdown.clone())?;
         answering.spawn(async { ended.await.unwrap_or(Err(ServeError::Gone)) });
     }
     tokio::select! {
@@ -95,16 +107,18 @@ async fn accept(listener: &TcpListener) -> io::Result<StdStream> {
 
 /// Answers on the current thread.
 async fn answer(
-    connections: mpsc::Receiver<StdStream>,
+    received: mpsc::Receiver<StdStream>,
     routes: Routes,
+    mesh: Mesh,
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
+    let incoming = ReceiverStream::new(received).map(TcpStream::from_std);
     let server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
-            ReceiverStream::new(connections).map(TcpStream::from_std),
+            connections(incoming, mesh.identity, mesh.observer),
             shutdown.clone().cancelled_owned(),
         );
     let drained = async {
@@ -123,14 +137,15 @@ async fn answer(
 /// Begins to answer on a new thread. What is returned tells how that has ended.
 fn start(
     number: usize,
-    connections: mpsc::Receiver<StdStream>,
+    received: mpsc::Receiver<StdStream>,
     routes: Routes,
+    mesh: Mesh,
     shutdown: CancellationToken,
 ) -> Result<oneshot::Receiver<Result<(), ServeError>>, ServeError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (end, ended) = oneshot::channel();
     let work = move || {
-        let result = runtime.block_on(answer(connections, routes, &shutdown));
+        let result = runtime.block_on(answer(received, routes, mesh, &shutdown));
         let _ = end.send(result); // nobody waits for it where another thread has failed
     };
     thread::Builder::new().name(format!("check-{number}")).spawn(work).map_err(ServeError::Thread)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_proto::ids::{ProviderName, ServerName};
+use portcullis_proto::mesh::Identity;
 use portcullis_proto::random::Random;
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::{Clock, Timestamp};
@@ -26,6 +27,8 @@ use crate::upstream::Upstreams;
 pub struct App {
     /// What was configured.
     pub config: Config,
+    /// What this process shows in the mesh, and whom it trusts there; `None` where there is no TLS.
+    pub identity: Option<Arc<Identity>>,
     /// The authorization servers that clients see.
     pub issuers: Issuers,
     /// What must outlive the process.
@@ -62,6 +65,8 @@ pub struct App {
 pub struct Parts {
     /// What was configured.
     pub config: Config,
+    /// What this process shows in the mesh, where there is TLS.
+    pub identity: Option<Arc<Identity>>,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
     /// Where documents of clients are fetched from.
@@ -97,6 +102,7 @@ impl App {
             signer: parts.signer,
             upstreams: Upstreams::new(parts.providers.keys(), &parts.clock, &parts.random, &metrics),
             config: parts.config,
+            identity: parts.identity,
             store: parts.store,
             providers: parts.providers,
             http: parts.http,

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use portcullis_envoy::{
-    Edge, HostPort, HostPortError, Limits, RenderError, SYSTEM_CA, Server, Tls, VirtualHost,
+    Edge, HostPort, HostPortError, Limits, Mesh, RenderError, SYSTEM_CA, Server, Tls, VirtualHost,
 };
+use portcullis_proto::mesh::{Role, Settings};
 use thiserror::Error;
 
 use crate::config::Config;
@@ -40,6 +41,10 @@ fn edge(config: &Config) -> Result<Edge, HostPortError> {
             None => virtual_hosts.push(VirtualHost { origin, servers: vec![server] }),
         }
     }
+    let names = match &config.mesh {
+        Settings::Tls { names, .. } => Some(names),
+        Settings::Loopback | Settings::SecuredByPlatform => None,
+    };
     Ok(Edge {
         listen: config.edge.listen,
         tls: config
@@ -50,6 +55,13 @@ fn edge(config: &Config) -> Result<Edge, HostPortError> {
         admin: config.edge.admin,
         authz: config.edge.authz.iter().map(|address| address.parse()).collect::<Result<_, _>>()?,
         control_plane: config.edge.control_plane.parse::<HostPort>()?,
+        mesh: config.edge.mesh.as_ref().zip(names).map(|(files, names)| Mesh {
+            ca: files.ca.clone(),
+            certificate: files.certificate.clone(),
+            private_key: files.private_key.clone(),
+            authz: names.of(Role::Authz).to_owned(),
+            control_plane: names.of(Role::ControlPlane).to_owned(),
+        }),
         allowed_origins: config.edge.allowed_origins.clone(),
         trusted_ca: PathBuf::from(SYSTEM_CA),
         virtual_hosts,

@@ -16,6 +16,9 @@ use crate::oauth::refresh::{Given, RefreshToken, Stage};
 use crate::oauth::scope::Scopes;
 use crate::store::Issue;
 
+/// Room for an answer, in bytes.
+const ROOM: usize = 4096;
+
 /// What is needed to make tokens.
 pub struct Issuance<'a> {
     /// What they are issued under.
@@ -42,10 +45,12 @@ struct AnswerBody<'a> {
 
 /// An answer that is given again, with the time that its access token has left.
 pub fn with_time_left(answer: Answer, expires_at: Timestamp, now: Timestamp) -> Answer {
-    let fresh = serde_json::from_slice(&answer).and_then(|body| {
-        serde_json::to_vec(&AnswerBody { expires_in: expires_at.since(now).as_secs(), ..body })
+    let mut again = Zeroizing::new(Vec::with_capacity(ROOM));
+    let written = serde_json::from_slice(&answer).and_then(|body| {
+        let expires_in = expires_at.since(now).as_secs();
+        serde_json::to_writer(&mut *again, &AnswerBody { expires_in, ..body })
     });
-    fresh.map_or(answer, Zeroizing::new)
+    if written.is_ok() { again } else { answer }
 }
 
 // === impl Issuance ===
@@ -71,11 +76,13 @@ impl Issuance<'_> {
             refresh_token: refresh.expose(),
             scope: self.scopes.to_string(),
         };
+        // All the room at once, but for scopes without measure: a buffer that grows leaves copies behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(ROOM));
         #[expect(clippy::expect_used, reason = "strings and a number always serialize")]
-        let answer = Zeroizing::new(serde_json::to_vec(&answer).expect("an answer is JSON"));
+        serde_json::to_writer(&mut *body, &answer).expect("an answer is JSON");
         // Whoever has the refresh token may get the answer that brought it again, and nobody else.
         let own_key = SealingKey::of_token(refresh.as_presented());
-        let sealed = own_key.seal(random, &grant.id, Field::RefreshAnswer, &answer);
+        let sealed = own_key.seal(random, &grant.id, Field::RefreshAnswer, &body);
         let issue = Issue {
             access: (
                 access.id(),
@@ -101,6 +108,6 @@ impl Issuance<'_> {
                 },
             ),
         };
-        Ok((issue, answer))
+        Ok((issue, body))
     }
 }

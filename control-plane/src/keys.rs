@@ -1,50 +1,58 @@
 //! The master key ring: what data keys are sealed under. The keys that sign assertions are in [`crate::signing`], in a
 //! file beside it.
+//!
+//! One key seals, all open. `ring` has the rules for putting another in its place, `file` keeps the ring, `directory`
+//! says who may read it. A new key is durable before anything is sealed under it; what is sealed under the others is
+//! brought under it by [`crate::rewrap`].
 
-use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+pub(crate) mod directory;
+mod file;
+mod form;
+mod ring;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use portcullis_proto::random::{self, Random};
+use arc_swap::ArcSwap;
+use portcullis_proto::random::Random;
 use portcullis_proto::seal::{Field, KeyOwner, OpenError, Owner, Sealed, SealingKey};
+use portcullis_proto::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zeroize::Zeroizing;
+use tokio::sync::Notify;
 
-const FILE: &str = "master-keys.json";
+pub(crate) use self::file::write_file;
+pub use self::form::{FormKey, RevisionKey};
+use self::ring::Ring;
+pub use self::ring::{Forbidden, RingKey};
 
-/// The ring: one key seals, all open.
+/// The ring of this process.
 #[derive(Debug)]
 pub struct MasterKeys {
-    current: String,
-    ring: BTreeMap<String, SealingKey>,
+    directory: PathBuf,
+    ring: Arc<ArcSwap<Ring>>,
+    /// One change at a time: the file follows the ring.
+    changing: Mutex<()>,
+    rotated: Notify,
 }
 
-/// What signs the forms of our pages.
-pub struct FormKey(hmac::Key);
-
-/// What numbers the ways of making credentials, so that none of their secrets can be guessed from a number.
-pub struct RevisionKey(hmac::Key);
-
-/// The file.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RingFile {
-    current: String,
-    keys: BTreeMap<String, Zeroizing<String>>,
+/// Something sealed under a master key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrapped {
+    /// Which one.
+    pub master_key: String,
+    /// It.
+    pub sealed: Sealed,
 }
 
 /// Why there are no keys. Starting without them would lose every grant.
 #[derive(Debug, Error)]
 pub enum KeysError {
     /// The file or its directory.
-    #[error("{path}: {error}")]
+    #[error("{}: {error}", path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -52,7 +60,7 @@ pub enum KeysError {
         error: io::Error,
     },
     /// The file's contents.
-    #[error("{path}: not a {what}: {reason}")]
+    #[error("{}: not a {what}: {reason}", path.display())]
     Malformed {
         /// Which.
         path: PathBuf,
@@ -61,54 +69,75 @@ pub enum KeysError {
         /// What is wrong with it; no key.
         reason: String,
     },
+    /// Others than the service's user could read the keys, or put others in their place.
+    #[error("{}: {wrong} (mode {mode:04o}): {remedy}", path.display())]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+        /// Who can do what.
+        wrong: &'static str,
+        /// The permissions.
+        mode: u32,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The signing keys' file is gone.
+    #[error(
+        "{}: it is not there, but there were signing keys: restore it, or start once with --new-signing-keys",
+        path.display()
+    )]
+    SigningKeysLost {
+        /// Where it was.
+        path: PathBuf,
+    },
+}
+
+/// Why the ring stays as it is.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// It must not be changed so.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// It cannot be written.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 // === impl MasterKeys ===
 
 impl MasterKeys {
-    /// Whether there is a ring in `directory`. Where a store has sealed values, there must be.
+    /// How long a key stays in the ring once another one seals. No row shows what may still need it then: requests
+    /// that have sealed under it but not yet written, and forms that are open in browsers.
+    pub const STAYS: Duration = ring::STAYS;
+
+    /// Whether there is a ring in `directory`, or may be one that cannot be reached. Where a store has rows that are
+    /// sealed, there must be.
     pub fn exist(directory: &Path) -> bool {
-        directory.join(FILE).exists()
+        Self::path(directory).try_exists().unwrap_or(true)
     }
 
-    /// Reads the ring from `directory`, or makes one where there is none.
-    pub fn open(directory: &Path, random: &dyn Random) -> Result<Self, KeysError> {
-        let path = directory.join(FILE);
-        let io_error = |error| KeysError::Io { path: path.clone(), error };
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io_error)?;
-        match fs::read(&path) {
-            Ok(bytes) => Self::parse(&Zeroizing::new(bytes)).map_err(|reason| KeysError::Malformed {
-                path: path.clone(),
-                what: "master key ring",
-                reason,
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let id = random::base62(random, 8);
-                let key = SealingKey::generate(random);
-                write_new(directory, &id, &key).map_err(io_error)?;
-                Ok(Self { current: id.clone(), ring: BTreeMap::from([(id, key)]) })
-            }
-            Err(error) => Err(io_error(error)),
-        }
+    /// Where the ring is.
+    pub fn path(directory: &Path) -> PathBuf {
+        directory.join(file::NAME)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        // serde_json's own text could quote the file.
-        let file: RingFile =
-            serde_json::from_slice(bytes).map_err(|error| format!("line {}", error.line()))?;
-        let mut ring = BTreeMap::new();
-        for (id, text) in file.keys {
-            let key = BASE64_STANDARD
-                .decode(text.as_bytes())
-                .ok()
-                .and_then(|bytes| SealingKey::from_bytes(&Zeroizing::new(bytes)).ok())
-                .ok_or_else(|| format!("key {id} is not 32 bytes of base64"))?;
-            ring.insert(id, key);
-        }
-        if !ring.contains_key(&file.current) {
-            return Err("the current key is not among the keys".into());
-        }
-        Ok(Self { current: file.current, ring })
+    /// Reads the ring from `directory`, or makes one where there is none. Refuses what others can read.
+    pub fn open(directory: &Path, random: &dyn Random, now: Timestamp) -> Result<Self, KeysError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |error| KeysError::Io { path, error }
+        };
+        directory::create(directory).map_err(at(directory))?;
+        directory::check_directory(directory)?;
+        let ring = if let Some(ring) = file::read(directory)? {
+            ring
+        } else {
+            let ring = Ring::new(random, now);
+            file::write(directory, &ring)?;
+            ring
+        };
+        let ring = Arc::new(ArcSwap::from_pointee(ring));
+        Ok(Self { directory: directory.to_owned(), ring, changing: Mutex::default(), rotated: Notify::new() })
     }
 
     /// Seals an owner's data key: the current master key's id, and the sealed key.
@@ -118,7 +147,9 @@ impl MasterKeys {
         owner: &O,
         data_key: &SealingKey,
     ) -> (String, Sealed) {
-        (self.current.clone(), self.current_key().wrap(random, owner, O::DATA_KEY, data_key))
+        let ring = self.ring.load();
+        let (id, key) = ring.current();
+        (id.to_owned(), key.wrap(random, owner, O::DATA_KEY, data_key))
     }
 
     /// Opens an owner's data key.
@@ -128,105 +159,126 @@ impl MasterKeys {
         owner: &O,
         sealed: &Sealed,
     ) -> Result<SealingKey, OpenError> {
-        self.ring.get(master_key).ok_or(OpenError)?.unwrap_key(owner, O::DATA_KEY, sealed)
+        self.ring.load().key(master_key).ok_or(OpenError)?.unwrap_key(owner, O::DATA_KEY, sealed)
     }
 
-    /// Seals a text for one field of one owner: the current master key's id, and the sealed text.
+    /// Seals a text for one field of one owner.
     pub fn seal(
         &self,
         random: &dyn Random,
         owner: &impl Owner,
         field: Field,
         secret: &SecretString,
-    ) -> (String, Sealed) {
-        let sealed = self.current_key().seal(random, owner, field, secret.expose_secret().as_bytes());
-        (self.current.clone(), sealed)
+    ) -> Wrapped {
+        let ring = self.ring.load();
+        let (id, key) = ring.current();
+        let sealed = key.seal(random, owner, field, secret.expose_secret().as_bytes());
+        Wrapped { master_key: id.to_owned(), sealed }
     }
 
     /// Opens such a text.
     pub fn open_secret(
         &self,
-        master_key: &str,
         owner: &impl Owner,
         field: Field,
-        sealed: &Sealed,
+        wrapped: &Wrapped,
     ) -> Result<SecretString, OpenError> {
-        let master = self.ring.get(master_key).ok_or(OpenError)?;
-        let text = master.open(owner, field, sealed)?;
+        let ring = self.ring.load();
+        let text = ring.key(&wrapped.master_key).ok_or(OpenError)?.open(owner, field, &wrapped.sealed)?;
         std::str::from_utf8(&text).map(SecretString::from).map_err(|_| OpenError)
+    }
+
+    /// The same under the current key, whatever it is. It is opened, and nothing else is done with it.
+    pub fn rewrap(
+        &self,
+        random: &dyn Random,
+        owner: &impl Owner,
+        field: Field,
+        wrapped: &Wrapped,
+    ) -> Result<Wrapped, OpenError> {
+        let ring = self.ring.load();
+        let plain = ring.key(&wrapped.master_key).ok_or(OpenError)?.open(owner, field, &wrapped.sealed)?;
+        let (id, key) = ring.current();
+        Ok(Wrapped { master_key: id.to_owned(), sealed: key.seal(random, owner, field, &plain) })
     }
 
     /// The key for our pages' forms.
     pub fn form_key(&self) -> FormKey {
-        let key = SealingKey::derive(self.current_key().expose(), b"portcullis form key v1");
-        FormKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+        FormKey::new(self.ring.clone())
     }
 
-    /// The key for numbering the ways of making credentials.
+    /// The key for numbering the ways of making credentials. It stays the same when the ring is rotated.
     pub fn revision_key(&self) -> RevisionKey {
-        let key = SealingKey::derive(self.current_key().expose(), b"portcullis credential revision key v1");
-        RevisionKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+        RevisionKey::new(self.ring.load().revision())
     }
 
-    #[expect(clippy::expect_used, reason = "both constructors put it there")]
-    fn current_key(&self) -> &SealingKey {
-        self.ring.get(&self.current).expect("the current key is in the ring")
-    }
-}
-
-fn write_new(directory: &Path, id: &str, key: &SealingKey) -> io::Result<()> {
-    let text = Zeroizing::new(BASE64_STANDARD.encode(key.expose()));
-    let file = RingFile { current: id.to_owned(), keys: BTreeMap::from([(id.to_owned(), text)]) };
-    write_file(directory, FILE, &Zeroizing::new(serde_json::to_vec_pretty(&file)?))
-}
-
-/// Puts a file of secrets in its place, durably.
-pub(crate) fn write_file(directory: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
-    // Under another name first: a crash leaves the old file or the new one, and no half of either.
-    let temporary = directory.join(format!("{name}.new"));
-    let mut output =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    output.write_all(contents)?;
-    output.sync_all()?;
-    fs::rename(&temporary, directory.join(name))?;
-    fs::File::open(directory)?.sync_all()
-}
-
-// === impl FormKey ===
-
-impl FormKey {
-    /// A token for a form with these contents, shown in the browser with this cookie.
-    pub fn sign(&self, cookie: &str, contents: &str) -> String {
-        BASE64_STANDARD.encode(hmac::sign(&self.0, &Self::message(cookie, contents)))
+    /// All keys, the oldest first.
+    pub fn list(&self) -> Vec<RingKey> {
+        self.ring.load().list()
     }
 
-    /// Whether the token is the one for these contents and this browser.
-    pub fn verify(&self, cookie: &str, contents: &str, token: &str) -> bool {
-        BASE64_STANDARD
-            .decode(token)
-            .is_ok_and(|tag| hmac::verify(&self.0, &Self::message(cookie, contents), &tag).is_ok())
+    /// The id of the key that seals.
+    pub fn current(&self) -> String {
+        self.ring.load().current().0.to_owned()
     }
 
-    /// The cookie has no NUL, so no two pairs give the same message.
-    fn message(cookie: &str, contents: &str) -> Vec<u8> {
-        [cookie.as_bytes(), contents.as_bytes()].join(&0)
+    /// Whether the ring has this key.
+    pub fn has(&self, id: &str) -> bool {
+        self.ring.load().key(id).is_some()
     }
-}
 
-// === impl RevisionKey ===
+    /// Puts a new key in the place of the one that seals, and tells its id. It is durable before this returns, and
+    /// before anything is sealed under it; the old one still opens. Writes a small file.
+    pub fn rotate(&self, random: &dyn Random, now: Timestamp) -> Result<String, ChangeError> {
+        let changing = self.change();
+        let next = self.ring.load().rotated(random, now)?;
+        self.replace(&changing, next)?;
+        self.rotated.notify_one();
+        Ok(self.current())
+    }
 
-impl RevisionKey {
-    /// The number of a way that has these parts. None of them may be left out or cut short: each is preceded by its
-    /// length, so no two ways give the same message.
-    pub fn number(&self, parts: &[&[u8]]) -> u64 {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
+    /// Whether a key may be removed, as far as the ring knows: whether rows hang on it, the store knows.
+    pub fn check_forget(&self, id: &str, now: Timestamp) -> Result<(), Forbidden> {
+        self.ring.load().without(id, now).map(drop)
+    }
+
+    /// Removes a key for good. What is sealed under it can never be opened again. Writes a small file.
+    pub fn forget(&self, id: &str, now: Timestamp) -> Result<(), ChangeError> {
+        let changing = self.change();
+        let next = self.ring.load().without(id, now)?;
+        self.replace(&changing, next)?;
+        Ok(())
+    }
+
+    /// Whether signing keys have been made beside this ring.
+    pub fn has_signing_keys(&self) -> bool {
+        self.ring.load().has_signing_keys()
+    }
+
+    /// Notes that signing keys have been made, so that their loss is noticed.
+    pub fn note_signing_keys(&self) -> Result<(), KeysError> {
+        let changing = self.change();
+        if self.has_signing_keys() {
+            return Ok(());
         }
-        let mut first = [0; 8];
-        first.copy_from_slice(&context.sign().as_ref()[..8]);
-        u64::from_be_bytes(first)
+        let next = self.ring.load().with_signing_keys();
+        self.replace(&changing, next)
+    }
+
+    /// Waits for the next rotation, or for one that nobody has waited for.
+    pub async fn rotated(&self) {
+        self.rotated.notified().await;
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// First the file, then the ring.
+    fn replace(&self, _: &MutexGuard<'_, ()>, next: Ring) -> Result<(), KeysError> {
+        file::write(&self.directory, &next)?;
+        self.ring.store(Arc::new(next));
+        Ok(())
     }
 }
 

@@ -35,6 +35,7 @@ pub mod keys;
 pub mod metrics;
 pub mod oauth;
 pub mod provider;
+pub mod rewrap;
 pub mod run;
 pub mod signing;
 pub mod start;

@@ -1,11 +1,15 @@
 //! What `/metrics` tells, in Prometheus's text format.
 
+mod mesh;
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+pub use self::mesh::MeshMetrics;
 
 /// Every metric of the control plane.
 #[derive(Debug)]
@@ -39,10 +43,21 @@ pub struct Metrics {
     /// Files of static credentials, by server and by what was found: `changed`, or `failed`, which leaves the last good
     /// credential in use.
     pub static_credentials: Family<ServerLabels, Counter>,
+    /// Master keys in the ring.
+    pub master_keys: Gauge,
+    /// Since when the current master key seals, in seconds; 0 where that was not noted.
+    pub master_key_age: Gauge,
+    /// Rows that are sealed under another key than the current one, when that was last counted.
+    pub master_key_rows_behind: Gauge,
+    /// Rows that were to be sealed under the current key, by what became of it: `done`, `overtaken` by another change,
+    /// `failed` because they do not open.
+    pub rewrapped: Family<OutcomeLabel, Counter>,
     /// Authz instances with an open Watch stream.
     pub instances: Gauge,
     /// Log entries that the slowest of them has not applied.
     pub instance_lag: Gauge,
+    /// Who was turned away inside the mesh, and the state of our own certificate.
+    pub mesh: MeshMetrics,
 }
 
 /// What became of something.
@@ -104,8 +119,13 @@ impl Default for Metrics {
             provider_paused: Family::default(),
             provider_registrations: Family::default(),
             static_credentials: Family::default(),
+            master_keys: Gauge::default(),
+            master_key_age: Gauge::default(),
+            master_key_rows_behind: Gauge::default(),
+            rewrapped: Family::default(),
             instances: Gauge::default(),
             instance_lag: Gauge::default(),
+            mesh: MeshMetrics::default(),
         };
         metrics.register();
         metrics
@@ -161,11 +181,35 @@ impl Metrics {
             "Looks at files of static credentials that found a change, or nothing of use",
             self.static_credentials.clone(),
         );
+        self.register_keys();
+        let registry = &mut self.registry;
         registry.register("instances", "Authz instances with an open Watch stream", self.instances.clone());
         registry.register(
             "instance_lag_entries",
             "Revocation log entries that the slowest connected instance has not applied",
             self.instance_lag.clone(),
+        );
+        self.mesh.register(registry);
+    }
+
+    fn register_keys(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("master_keys", "Master keys in the ring", self.master_keys.clone());
+        registry.register_with_unit(
+            "master_key_age",
+            "How long the current master key has been that; 0 where it was not noted",
+            Unit::Seconds,
+            self.master_key_age.clone(),
+        );
+        registry.register(
+            "master_key_rows_behind",
+            "Rows sealed under another master key than the current one, as last counted",
+            self.master_key_rows_behind.clone(),
+        );
+        registry.register(
+            "rewrapped_rows",
+            "Rows that were to be sealed under the current master key, by what became of it",
+            self.rewrapped.clone(),
         );
     }
 

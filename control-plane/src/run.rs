@@ -1,5 +1,6 @@
 //! Runs the control plane: its three listeners and its upkeep, until it is told to stop.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
+use portcullis_proto::mesh::{self, Guard, Observer, Role};
 use portcullis_proto::v1::admin_server::AdminServer;
 use portcullis_proto::v1::replica_server::ReplicaServer;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::server::NamedService;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::Router as Grpc;
 use tonic_health::server::HealthReporter;
@@ -25,8 +28,9 @@ use crate::config::Listen;
 use crate::credential::files;
 use crate::grpc::admin::AdminService;
 use crate::grpc::replica::ReplicaService;
+use crate::http::edge_listener::EdgeListener;
 use crate::http::{ops, router};
-use crate::upkeep;
+use crate::{rewrap, upkeep};
 
 /// How long requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -69,15 +73,18 @@ async fn bind(key: &str, address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` is cancelled, then lets what is under way end. Returns early only with an error.
 pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToken) -> io::Result<()> {
     let streams = TaskTracker::new();
+    let observer = observer(&app);
+    let inside = |listener| mesh::connections(connections(listener), app.identity.clone(), observer.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReplicaServer<ReplicaService>>().await;
     let grpc = grpc(&app, streams.clone(), shutdown.clone())
         .add_service(health_service)
-        .serve_with_incoming_shutdown(connections(listeners.grpc), shutdown.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(inside(listeners.grpc), shutdown.clone().cancelled_owned());
+    let http = EdgeListener::new(inside(listeners.http), observer.clone());
     // All in this one task: where one of them panics, the process ends and says so.
     let serving = async {
         tokio::try_join!(
-            serve(listeners.http, router::router(app.clone()), &shutdown),
+            serve(http, router::router(app.clone()), &shutdown),
             serve(listeners.ops, ops::router(app.clone()), &shutdown),
             async { grpc.await.map_err(io::Error::other) },
             async {
@@ -88,6 +95,14 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
             async {
                 files::follow(&app, &shutdown).await;
                 Ok(())
+            },
+            async {
+                rewrap::run(&app, &shutdown).await;
+                Ok(())
+            },
+            async {
+                let follow = mesh::follow(app.identity.as_deref(), &*app.clock, &*observer);
+                shutdown.run_until_cancelled(follow).await.map_or(Ok(()), |never| match never {})
             },
         )
     };
@@ -108,18 +123,28 @@ pub async fn run(app: Arc<App>, listeners: Listeners, shutdown: CancellationToke
     Ok(())
 }
 
-/// The Replica and Admin services. Watch streams are counted in `streams`, and end when `shutdown` is cancelled.
+/// The Replica and Admin services. Where there is TLS, only authz may call the one, and only operators the other. Watch streams are counted in `streams`, and end when `shutdown` is cancelled.
 pub fn grpc(app: &Arc<App>, streams: TaskTracker, shutdown: CancellationToken) -> Grpc {
     let replica = ReplicaService::new(app.clone(), streams, shutdown);
+    let replica = ReplicaServer::new(replica).max_decoding_message_size(MAX_REQUEST);
+    let admin = AdminServer::new(AdminService::new(app.clone())).max_decoding_message_size(MAX_REQUEST);
+    let guard = |role| Guard::new(app.identity.is_some(), role, observer(app));
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(CONCURRENT_STREAMS)
-        .add_service(ReplicaServer::new(replica).max_decoding_message_size(MAX_REQUEST))
-        .add_service(AdminServer::new(AdminService::new(app.clone())).max_decoding_message_size(MAX_REQUEST))
+        .add_service(InterceptedService::new(replica, guard(Role::Authz)))
+        .add_service(InterceptedService::new(admin, guard(Role::Admin)))
 }
 
-async fn serve(listener: TcpListener, router: Router, shutdown: &CancellationToken) -> io::Result<()> {
+fn observer(app: &App) -> Arc<dyn Observer> {
+    Arc::new(app.metrics.mesh.clone())
+}
+
+async fn serve<L>(listener: L, router: Router, shutdown: &CancellationToken) -> io::Result<()>
+where
+    L: Listener<Addr: Debug>,
+{
     axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await
 }
 

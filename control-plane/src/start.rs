@@ -1,9 +1,11 @@
 //! From a configuration to an [`App`]: opens what must be open before the first request.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis_proto::belief::DoubtedClock;
+use portcullis_proto::mesh::{MeshError, Role};
 use portcullis_proto::random::{Random, SystemRandom};
 use portcullis_proto::time::{Clock, Timestamp};
 use portcullis_proto::token::{Access, Token};
@@ -14,6 +16,7 @@ use crate::client_document::GuardedWeb;
 use crate::config::{Config, Server, StoreConfig};
 use crate::keys::{KeysError, MasterKeys};
 use crate::provider::Http;
+use crate::rewrap::{self, Usage};
 use crate::signing::Signer;
 use crate::store::sled::{OpenError, SledStore};
 use crate::store::{Store, StoreError};
@@ -21,6 +24,9 @@ use crate::store::{Store, StoreError};
 /// Why the control plane cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// The certificate, its key or its authority.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// The key ring.
     #[error("keys: {0}")]
     Keys(#[from] KeysError),
@@ -30,9 +36,32 @@ pub enum StartError {
     /// The store, once open.
     #[error("store: {0}")]
     Store(#[from] StoreError),
-    /// A store that belongs to other keys.
-    #[error("keys: the store has sealed values, but there was no master key ring: restore it from a backup")]
-    KeysLost,
+    /// Rows that no ring opens.
+    #[error(
+        "keys: the store has {rows} rows that are sealed under master keys, but in {} there is no master key ring: \
+         restore it from a backup",
+        path.display()
+    )]
+    KeysLost {
+        /// How many rows.
+        rows: u64,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Rows that this ring does not open.
+    #[error(
+        "keys: {} has no key {id:?}, under which {rows} rows of the store are sealed: restore the ring that belongs to \
+         this store",
+        path.display()
+    )]
+    KeyLost {
+        /// The missing key.
+        id: String,
+        /// How many rows.
+        rows: u64,
+        /// The file.
+        path: PathBuf,
+    },
     /// A clock that says a time before the store was last in use.
     #[error(
         "clock: it says {}, but the store was in use at {}: set the clock, or start with --accept-clock",
@@ -61,16 +90,27 @@ pub enum Clocks {
     Accepted,
 }
 
+/// What to do where the file of the signing keys is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostSigningKeys {
+    /// Refuse to start: perhaps it can be restored.
+    Missed,
+    /// An operator says that new ones may be made.
+    Replaced,
+}
+
 /// Opens store and keys, and makes the providers; none of these is asked anything yet.
-pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartError> {
+pub async fn start(config: Config, clocks: Clocks, lost: LostSigningKeys) -> Result<Arc<App>, StartError> {
     let random = Arc::new(SystemRandom);
     let clock = Arc::new(DoubtedClock::default());
+    let identity = config.mesh.open(Role::ControlPlane, clock.now())?.map(Arc::new);
     let StoreConfig::Sled { path } = &config.store;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(path, random.as_ref())?);
     if clocks == Clocks::MustAdvance {
         check_clock(store.as_ref(), clock.now()).await?;
     }
-    let keys = open_keys(&config, random.as_ref(), store.has_sealed().await?)?;
+    let usage = rewrap::usage(store.as_ref()).await?;
+    let keys = open_keys(&config, random.as_ref(), clock.believed(), usage)?;
     let now = clock.now();
     let mark = Token::<Access>::generate(random.as_ref()).id();
     store.begin_work(mark, now, now.after(config.lifetimes.access_token)).await?;
@@ -78,17 +118,29 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<Arc<App>, StartErro
     let connect = |settings: &crate::provider::Settings| settings.connect(http.clone());
     let providers =
         config.providers.iter().map(|(name, settings)| (name.clone(), connect(settings))).collect();
-    let signer = open_signer(&config, clock.as_ref())?;
+    let signer = open_signer(&config, &keys, clock.as_ref(), lost)?;
     let policy = config.clients.metadata_documents.clone().unwrap_or_default();
     let web = GuardedWeb::new(&policy).map_err(|error| StartError::Web(error.to_string()))?;
-    Ok(App::new(Parts { config, store, providers, http, web: Arc::new(web), keys, signer, clock, random }))
+    let web = Arc::new(web);
+    Ok(App::new(Parts { config, identity, store, providers, http, web, keys, signer, clock, random }))
 }
 
 /// What signs assertions, where some server gets them.
-pub fn open_signer(config: &Config, clock: &dyn Clock) -> Result<Option<Signer>, KeysError> {
-    let needed = config.servers.values().any(Server::is_told_by_assertion);
-    let open = || Signer::open(&config.keys, config.rotate_signing, clock.believed());
-    needed.then(open).transpose()
+pub fn open_signer(
+    config: &Config,
+    keys: &MasterKeys,
+    clock: &dyn Clock,
+    lost: LostSigningKeys,
+) -> Result<Option<Signer>, KeysError> {
+    if !config.servers.values().any(Server::is_told_by_assertion) {
+        return Ok(None);
+    }
+    let make = !keys.has_signing_keys() || lost == LostSigningKeys::Replaced;
+    let signer = Signer::open(&config.keys, config.rotate_signing, clock.believed(), make)?;
+    if let Err(error) = keys.note_signing_keys() {
+        tracing::warn!(%error, "the loss of the signing keys would not be noticed");
+    }
+    Ok(Some(signer))
 }
 
 /// A clock may have been set back by a little.
@@ -104,10 +156,21 @@ fn rfc3339(time: Timestamp) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(time.as_millis()))
 }
 
-/// New keys over what is sealed under old ones would lose all of it, so that is refused before any are made.
-fn open_keys(config: &Config, random: &dyn Random, has_sealed: bool) -> Result<MasterKeys, StartError> {
-    if has_sealed && !MasterKeys::exist(&config.keys) {
-        return Err(StartError::KeysLost);
+/// New keys over old rows would lose every one of them, so that is refused before any are made; and so is a ring that
+/// has not all the keys that they need.
+fn open_keys(
+    config: &Config,
+    random: &dyn Random,
+    now: Timestamp,
+    usage: Usage,
+) -> Result<MasterKeys, StartError> {
+    let path = MasterKeys::path(&config.keys);
+    if !usage.is_empty() && !MasterKeys::exist(&config.keys) {
+        return Err(StartError::KeysLost { rows: usage.values().sum(), path });
     }
-    Ok(MasterKeys::open(&config.keys, random)?)
+    let keys = MasterKeys::open(&config.keys, random, now)?;
+    match usage.into_iter().find(|(id, _)| !keys.has(id)) {
+        Some((id, rows)) => Err(StartError::KeyLost { id, rows, path }),
+        None => Ok(keys),
+    }
 }

@@ -14,9 +14,10 @@ use portcullis_control_plane::edge;
 const UNKNOWN_EVERYWHERE: &str = "
 unknown-key: 1
 listen: { unknown-key: 1 }
+mesh: { unknown-key: 1, names: { unknown-key: 1 } }
 store: { sled: { unknown-key: 1 } }
 keys: { unknown-key: 1 }
-edge: { unknown-key: 1, tls: { unknown-key: 1 } }
+edge: { unknown-key: 1, tls: { unknown-key: 1 }, mesh: { unknown-key: 1 } }
 providers:
   one: { kind: oidc, unknown-key: 1, registration: { unknown-key: 1, dynamic: { unknown-key: 1 } } }
   two: { kind: oauth2, unknown-key: 1, userinfo: { unknown-key: 1 } }
@@ -41,12 +42,14 @@ const NAMES: [&str; 9] =
     [".one.", ".two.", ".three.", ".four.", ".five.", ".six.", ".seven.", ".demo.", ".tokens."];
 
 /// Sections, whose own keys the documentation lists in their place.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 19] = [
     "listen",
     "store",
     "keys",
     "edge",
     "edge.tls",
+    "edge.mesh",
+    "mesh.names",
     "providers",
     "providers.NAME.client_certificate",
     "providers.NAME.registration.dynamic",

@@ -19,10 +19,12 @@ pub struct Edge {
     pub tls: Option<Tls>,
     /// Envoy's admin interface: five read-only paths and `/drain_listeners`. Keep it on loopback.
     pub admin: SocketAddr,
-    /// The authz instances: gRPC over plain HTTP/2. Never empty.
+    /// The authz instances: gRPC. Never empty.
     pub authz: Vec<HostPort>,
-    /// The control plane's OAuth surface: plain HTTP/1.1.
+    /// The control plane's OAuth surface: HTTP/1.1.
     pub control_plane: HostPort,
+    /// How both are reached; absent: in the clear.
+    pub mesh: Option<Mesh>,
     /// Origins of browser-based MCP clients that may call (CORS), as browsers write them: `https://app.example.com`.
     pub allowed_origins: Vec<String>,
     /// PEM file with the authorities that vouch for https upstreams; [`SYSTEM_CA`] as a rule.
@@ -40,6 +42,21 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM file.
     pub private_key: PathBuf,
+}
+
+/// Mutual TLS towards authz and the control plane.
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    /// PEM file with the authorities that vouch for both.
+    pub ca: PathBuf,
+    /// PEM file with the chain that Envoy shows.
+    pub certificate: PathBuf,
+    /// PEM file with its key.
+    pub private_key: PathBuf,
+    /// The DNS name that every authz instance's certificate has.
+    pub authz: String,
+    /// The DNS name that the control plane's certificate has.
+    pub control_plane: String,
 }
 
 /// A public origin, which is an issuer of its own, and the MCP servers there.

@@ -34,7 +34,7 @@ mod limits;
 mod routes;
 mod view;
 
-pub use edge::{Edge, SYSTEM_CA, Server, Tls, VirtualHost};
+pub use edge::{Edge, Mesh, SYSTEM_CA, Server, Tls, VirtualHost};
 pub use error::RenderError;
 pub use host_port::{HostPort, HostPortError};
 pub use limits::{Limits, Rate};

@@ -25,6 +25,7 @@ pub(crate) struct View {
     tls: Option<TlsView>,
     authz: Vec<Address>,
     control_plane: Address,
+    mesh: Option<MeshView>,
     allowed_origins: Vec<Quoted>,
     trusted_ca: Quoted,
     plain_path: Quoted,
@@ -46,6 +47,14 @@ struct Address {
 struct TlsView {
     certificate: Quoted,
     private_key: Quoted,
+}
+
+struct MeshView {
+    ca: Quoted,
+    certificate: Quoted,
+    private_key: Quoted,
+    authz: Quoted,
+    control_plane: Quoted,
 }
 
 struct LimitsView {
@@ -72,6 +81,15 @@ impl View {
                 private_key: utf8(&tls.private_key)?,
             })
         });
+        let mesh = edge.mesh.as_ref().map(|mesh| {
+            Ok::<_, RenderError>(MeshView {
+                ca: utf8(&mesh.ca)?,
+                certificate: utf8(&mesh.certificate)?,
+                private_key: utf8(&mesh.private_key)?,
+                authz: Quoted::new(&mesh.authz),
+                control_plane: Quoted::new(&mesh.control_plane),
+            })
+        });
         let hosts = edge.virtual_hosts.iter().map(|host| HostView::new(host, &edge.limits));
         Ok(Self {
             admin: Address::from(&edge.admin.into()),
@@ -79,6 +97,7 @@ impl View {
             tls: tls.transpose()?,
             authz: edge.authz.iter().map(Address::from).collect(),
             control_plane: Address::from(&edge.control_plane),
+            mesh: mesh.transpose()?,
             allowed_origins: edge.allowed_origins.iter().map(Quoted::new).collect(),
             trusted_ca: utf8(&edge.trusted_ca)?,
             plain_path: Quoted::new(PLAIN_PATH),

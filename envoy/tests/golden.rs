@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use portcullis_envoy::{Edge, Limits, SYSTEM_CA, Server, Tls, VirtualHost, render};
+use portcullis_envoy::{Edge, Limits, Mesh, SYSTEM_CA, Server, Tls, VirtualHost, render};
 use url::Url;
 
 /// TLS, two instances of authz, two origins, three servers, one of them out in the world.
@@ -24,7 +24,14 @@ fn sample() -> Edge {
         }),
         admin: "127.0.0.1:9901".parse().unwrap(),
         authz: vec!["authz-1.internal:9191".parse().unwrap(), "authz-2.internal:9191".parse().unwrap()],
-        control_plane: "127.0.0.1:8080".parse().unwrap(),
+        control_plane: "control-plane.internal:8080".parse().unwrap(),
+        mesh: Some(Mesh {
+            ca: "/etc/portcullis/mesh/ca.pem".into(),
+            certificate: "/etc/portcullis/mesh/certificate.pem".into(),
+            private_key: "/etc/portcullis/mesh/private_key.pem".into(),
+            authz: "authz.portcullis.internal".to_owned(),
+            control_plane: "control-plane.portcullis.internal".to_owned(),
+        }),
         allowed_origins: vec!["https://app.example.com".to_owned()],
         trusted_ca: SYSTEM_CA.into(),
         virtual_hosts: vec![

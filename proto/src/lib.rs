@@ -1,12 +1,16 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
-//! the sealing of credentials, the revocation log, and when what has expired may go.
+//! the sealing of credentials, the revocation log, when what has expired may go, who is who in the mesh, and how a
+//! process that holds secrets begins.
 
 pub mod belief;
+pub mod hardening;
 pub mod ids;
+pub mod mesh;
 pub mod random;
 pub mod record;
 pub mod revocation;
 pub mod seal;
+pub mod seldom;
 pub mod time;
 pub mod token;
 

@@ -1,5 +1,7 @@
 //! Randomness as a parameter, so that tests can be repeated.
 
+use zeroize::Zeroizing;
+
 /// A source of unpredictable bytes.
 pub trait Random: Send + Sync {
     /// Fills `bytes`.
@@ -23,7 +25,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 pub fn base62(random: &dyn Random, length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
-        let draws: [u8; 64] = bytes(random);
+        let draws: Zeroizing<[u8; 64]> = Zeroizing::new(bytes(random));
         // 248 is the largest multiple of 62 in a byte: what lies above would favour some characters.
         let even = draws.iter().filter(|&&draw| draw < 248);
         text.extend(even.take(length - text.len()).map(|&draw| ALPHABET[usize::from(draw % 62)] as char));

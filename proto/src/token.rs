@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::ids::TokenId;
 use crate::random::{self, Random};
@@ -96,7 +97,7 @@ impl<K: Kind> Token<K> {
     pub fn generate(random: &dyn Random) -> Self {
         let mut text = String::with_capacity(K::PREFIX.len() + BODY + CHECKSUM);
         text.push_str(K::PREFIX);
-        text.push_str(&random::base62(random, BODY));
+        text.push_str(&Zeroizing::new(random::base62(random, BODY)));
         text.extend(checksum(&text).map(char::from).collect::<Vec<_>>());
         Self { text: text.into(), kind: PhantomData }
     }

@@ -1,8 +1,6 @@
 //! Two servers at one origin, and clients of MCP 2025-03-26, which do not say which one they mean: through the edge, and
 //! in Chromium.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says why")]
-
 use http::StatusCode;
 use portcullis_tests::binaries::root;
 use portcullis_tests::client::{Authorization, Browser, Client, Visit};

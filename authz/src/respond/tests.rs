@@ -175,7 +175,7 @@ fn a_refusal_challenges_and_does_not_say_when_to_try_again() {
 fn a_token_that_lacks_scopes_is_challenged_for_them_and_for_its_own() {
     let record = TokenRecord { scopes: vec!["openid".into()], ..record() };
     let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
-    let (_, headers, _) = denied_response(refused(Refusal::InsufficientScope, &server(), &audit));
+    let (_, headers, _) = denied_response(read(&refused(Refusal::InsufficientScope, &server(), &audit)));
     assert!(headers["www-authenticate"].contains(r#"scope="openid tools""#), "{headers:?}");
 }
 

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use portcullis_authz::metrics::Metrics;
 use portcullis_proto::ids::{Sequence, TokenId};
+use portcullis_proto::mesh::{self, Identity};
 use portcullis_proto::record::TokenRecord;
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::{Clock, SystemClock, Timestamp};
@@ -33,6 +35,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// Its gRPC server, and what it answers.
 pub(crate) struct ControlPlane {
     pub(crate) address: SocketAddr,
+    /// Of its connections.
+    pub(crate) metrics: Arc<Metrics>,
     shared: Arc<Shared>,
     streams: mpsc::Receiver<WatchStream>,
     runtime: Option<Runtime>,
@@ -63,6 +67,11 @@ pub(crate) struct WatchStream {
 
 impl ControlPlane {
     pub(crate) fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// With TLS, where it has an identity.
+    pub(crate) fn with(identity: Option<Arc<Identity>>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -73,14 +82,17 @@ impl ControlPlane {
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             streams: sender,
         });
+        let metrics = Arc::new(Metrics::default());
+        let observer = metrics.clone();
         let service = ReplicaServer::from_arc(shared.clone());
         // A runtime of its own, so that it can be gone with every connection.
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
             let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap());
+            let incoming = mesh::connections(incoming, identity, observer);
             Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
         });
-        Self { address, shared, streams, runtime: Some(runtime) }
+        Self { address, metrics, shared, streams, runtime: Some(runtime) }
     }
 
     /// From now on, answers for this token like this.
@@ -91,6 +103,11 @@ impl ControlPlane {
     /// From now on, knows this token.
     pub(crate) fn knows(&self, record: &TokenRecord) {
         self.answer(record.token, Outcome::Record(record.clone().into()));
+    }
+
+    /// Whether some instance has opened a stream that was not accepted.
+    pub(crate) fn has_stream(&self) -> bool {
+        !self.streams.is_empty()
     }
 
     /// How many questions have arrived.

@@ -22,6 +22,7 @@ use portcullis_authz::replica::store::Store;
 use portcullis_authz::replica::sync::Sync;
 use portcullis_authz::{Listeners, RunError, run};
 use portcullis_proto::ids::InstanceName;
+use portcullis_proto::mesh::Settings;
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_proto::token::{Access, Token};
@@ -42,6 +43,7 @@ pub(crate) use crate::tokens::{another, issue, record_with};
 
 /// A running instance.
 pub(crate) struct Service {
+    pub(crate) grpc: SocketAddr,
     pub(crate) client: AuthorizationClient<Channel>,
     pub(crate) channel: Channel,
     pub(crate) ops: SocketAddr,
@@ -142,6 +144,7 @@ pub(crate) fn config(control: &ControlPlane, store: &Path, max_staleness: Durati
         listen: anywhere,
         ops: anywhere,
         control_plane: format!("http://{}", control.address).parse().unwrap(),
+        mesh: Settings::Loopback,
         store: store.to_owned(),
         max_staleness,
         instance: InstanceName::new("edge-1"),
@@ -160,7 +163,7 @@ impl Service {
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(run(config, listeners, shutdown.clone()));
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
-        Self { client: AuthorizationClient::new(channel.clone()), channel, ops, shutdown, ended }
+        Self { grpc, client: AuthorizationClient::new(channel.clone()), channel, ops, shutdown, ended }
     }
 
     /// Asks about a request to `demo` with this token.

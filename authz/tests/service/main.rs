@@ -10,6 +10,7 @@ mod tokens;
 
 mod credentials;
 mod lifecycle;
+mod mesh;
 mod outdated;
 mod passthrough;
 mod request_path;

@@ -5,16 +5,14 @@ use secrecy::SecretString;
 
 use super::{Acting, ActingError};
 use crate::app::App;
-use crate::oauth::provider_client::{ActingClient, KeptAuth, KeptSecret, ProviderClient, ProviderClientId};
+use crate::keys::Wrapped;
+use crate::oauth::provider_client::{ActingClient, KeptAuth, ProviderClient, ProviderClientId};
 use crate::provider::{AppCredentials, ClientAuth, ProviderError};
 
 /// As it is kept. Only what a provider has registered is.
 pub(super) fn seal(app: &App, id: &ProviderClientId, auth: &ClientAuth) -> Result<KeptAuth, ActingError> {
-    let kept = |secret: &SecretString| {
-        let (master_key, sealed) =
-            app.keys.seal(app.random.as_ref(), id, Field::ProviderClientSecret, secret);
-        KeptSecret { master_key, sealed }
-    };
+    let kept =
+        |secret: &SecretString| app.keys.seal(app.random.as_ref(), id, Field::ProviderClientSecret, secret);
     match auth {
         ClientAuth::None => Ok(KeptAuth::None),
         ClientAuth::Basic(secret) => Ok(KeptAuth::SecretBasic(kept(secret))),
@@ -26,9 +24,7 @@ pub(super) fn seal(app: &App, id: &ProviderClientId, auth: &ClientAuth) -> Resul
 /// As it acts.
 pub(super) fn open(app: &App, known: ProviderClient) -> Result<Acting, ActingError> {
     let ProviderClient { id, client_id, auth, .. } = known;
-    let secret = |KeptSecret { master_key, sealed }: &KeptSecret| {
-        app.keys.open_secret(master_key, &id, Field::ProviderClientSecret, sealed)
-    };
+    let secret = |kept: &Wrapped| app.keys.open_secret(&id, Field::ProviderClientSecret, kept);
     let auth = match &auth {
         KeptAuth::None => ClientAuth::None,
         KeptAuth::SecretBasic(kept) => ClientAuth::Basic(secret(kept)?),

@@ -1,11 +1,15 @@
 //! What operators ask of a running control plane, over its Admin service.
 
+use std::error::Error;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
+use portcullis_proto::mesh::{self, Files, Identity, Names, Role};
 use portcullis_proto::revocation::Scope;
+use portcullis_proto::time::{Clock as _, SystemClock};
 use portcullis_proto::token::{Access, Presented};
 use portcullis_proto::v1;
 use portcullis_proto::v1::admin_client::AdminClient;
@@ -21,19 +25,56 @@ const PAGE: u32 = 500;
 /// Not everywhere yet.
 const LAGGING: u8 = 2;
 
-type Client = AdminClient<Channel>;
+pub(super) type Client = AdminClient<Channel>;
 
-async fn connect(remote: &Remote) -> Result<Client, Box<dyn std::error::Error>> {
-    let endpoint = Endpoint::from_shared(remote.control_plane.clone())
-        .map_err(|_| format!("--control-plane: {:?} is not a URL", remote.control_plane))?
+pub(super) async fn connect(remote: &Remote) -> Result<Client, Box<dyn Error>> {
+    let url = &remote.control_plane;
+    let endpoint = Endpoint::from_shared(url.clone())
+        .map_err(|_| format!("--control-plane: {url:?} is not a URL"))?
         .connect_timeout(Duration::from_secs(3))
         .timeout(DEADLINE);
-    if endpoint.uri().scheme_str() != Some("http") {
-        return Err(format!("--control-plane: {:?} is not http://host:port", remote.control_plane).into());
+    let uri = endpoint.uri();
+    let identity = match (uri.scheme_str(), uri.host(), uri.port()) {
+        (Some("https"), Some(_), Some(_)) => Some(Arc::new(identity(remote)?)),
+        (Some("http"), Some(host), _) if mesh::is_loopback(host) || remote.secured_by_platform => None,
+        (Some("http"), Some(_), _) => {
+            let why = "http is for loopback, unless --secured-by-platform says that something else encrypts";
+            return Err(format!("--control-plane: {url:?}: {why}").into());
+        }
+        _ => {
+            return Err(
+                format!("--control-plane: {url:?} is not http://host:port or https://host:port").into()
+            );
+        }
+    };
+    let channel = mesh::connect(&endpoint, identity, Role::ControlPlane).await;
+    Ok(AdminClient::new(channel.map_err(|error| unreached(url, &error))?))
+}
+
+fn identity(remote: &Remote) -> Result<Identity, Box<dyn Error>> {
+    let (Some(ca), Some(certificate), Some(private_key)) =
+        (&remote.ca, &remote.certificate, &remote.private_key)
+    else {
+        return Err("https takes --ca, --certificate and --private-key".into());
+    };
+    let files = Files { ca: ca.clone(), certificate: certificate.clone(), private_key: private_key.clone() };
+    let given = [(Role::ControlPlane, &remote.server_name), (Role::Admin, &remote.admin_name)];
+    let given: Vec<_> = given.iter().filter_map(|(role, name)| Some((*role, name.as_deref()?))).collect();
+    let names = Names::with(&given).map_err(|error| format!("--server-name, --admin-name: {error}"))?;
+    let opened = Identity::open(Role::Admin, files, names, SystemClock.now());
+    Ok(opened.map_err(|error| {
+        let option = error.key.replace('_', "-");
+        format!("--{option}: {}: {}", error.file.display(), error.wrong)
+    })?)
+}
+
+/// With what lies at the bottom, where that is more than a connection that was not taken.
+fn unreached(url: &str, error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
-    let channel = endpoint.connect().await;
-    let channel = channel.map_err(|_| format!("no control plane answers at {}", remote.control_plane))?;
-    Ok(AdminClient::new(channel))
+    format!("no control plane answers at {url}: {cause}")
 }
 
 pub(super) async fn list_grants(remote: &Remote) -> Done {
@@ -123,7 +164,7 @@ pub(super) async fn revoke_everything(remote: &Remote) -> Done {
 }
 
 pub(super) async fn revoke_token(remote: &Remote) -> Done {
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(String::with_capacity(1024));
     stdin().lock().take(1024).read_to_string(&mut text)?;
     let token =
         Presented::<Access>::parse(text.trim()).map_err(|error| format!("standard input: {error}"))?;
@@ -153,13 +194,13 @@ async fn revoke(remote: &Remote, scope: Scope) -> Done {
 }
 
 /// Tab-separated. What clients have chosen cannot break out of its field or move the terminal's cursor.
-fn line<const N: usize>(fields: [&str; N]) -> String {
+pub(super) fn line<const N: usize>(fields: [&str; N]) -> String {
     let clean = |field: &str| field.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     fields.map(clean).join("\t")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err asks for")]
-fn words(status: tonic::Status) -> String {
+pub(super) fn words(status: tonic::Status) -> String {
     match status.message() {
         "" => status.code().to_string(),
         message => message.to_owned(),

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use portcullis_control_plane::config::{self, Config};
 use portcullis_control_plane::edge;
+use portcullis_proto::mesh::Role;
+use portcullis_proto::time::{Clock as _, SystemClock};
 
 use super::Done;
 
@@ -17,6 +19,7 @@ pub(super) fn load(file: &Path) -> Result<Config, config::Problems> {
 pub(super) fn check(file: &Path) -> Done {
     let config = load(file)?;
     edge::render(&config)?;
+    config.mesh.open(Role::ControlPlane, SystemClock.now())?;
     let (servers, providers) = (config.servers.len(), config.providers.len());
     writeln!(std::io::stdout(), "{}: good; servers: {servers}, providers: {providers}", file.display())?;
     Ok(ExitCode::SUCCESS)

@@ -4,26 +4,24 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use portcullis_control_plane::run::{Listeners, run};
-use portcullis_control_plane::start::{Clocks, start};
+use portcullis_control_plane::start::{Clocks, LostSigningKeys, start};
+use portcullis_proto::hardening;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::{Done, configuration};
 
-pub(super) async fn serve(file: &Path, clocks: Clocks) -> Done {
+pub(super) async fn serve(file: &Path, clocks: Clocks, lost: LostSigningKeys) -> Done {
+    hardening::keep_to_ourselves()?;
     let config = configuration::load(file)?;
     log_json();
     let listeners = Listeners::bind(&config.listen).await?;
-    let app = start(config, clocks).await?;
-    let grpc = listeners.grpc.local_addr()?;
-    if !grpc.ip().is_loopback() {
-        tracing::warn!(%grpc, "whoever reaches listen.grpc may revoke: keep it on a private network");
-    }
+    let app = start(config, clocks, lost).await?;
     let stop = stop_signal()?;
     tracing::info!(
         http = %listeners.http.local_addr()?,
-        %grpc,
+        grpc = %listeners.grpc.local_addr()?,
         ops = %listeners.ops.local_addr()?,
         version = env!("CARGO_PKG_VERSION"),
         "control plane started"

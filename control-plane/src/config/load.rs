@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis_proto::mesh::Settings;
+
 use super::item::Item;
 use super::problems::{Notes, Problems, Reported};
 use super::section::{Context, Environment, Section};
 use super::{
-    Config, Lifetimes, Limits, Listen, StoreConfig, clients, edge, node, providers, servers, values,
+    Config, Lifetimes, Limits, Listen, StoreConfig, clients, edge, mesh, node, providers, servers, values,
 };
 
 /// Room for thousands of servers; a file beyond this is the wrong file.
@@ -45,13 +47,14 @@ pub fn parse(text: &str, file: &Path, environment: Environment<'_>) -> Result<Co
 
 fn config(mut root: Section<'_>) -> Result<Config, Reported> {
     let base = root.context.base;
-    let listen = root.section("listen").and_then(listen);
+    let mesh = root.or("mesh", Settings::default(), mesh::read);
+    let listen = root.section("listen").and_then(|section| listen(section, mesh.as_ref().ok()));
     let store = root.or("store", StoreConfig::Sled { path: base.join("data/control-plane") }, store);
     let keys = root.section("keys").and_then(|section| keys(section, base));
 
     let edge = root.section("edge");
     let tls = edge.as_ref().ok().map(|edge| edge.has("tls"));
-    let edge = edge.and_then(|edge| edge::read(edge, listen.as_ref().ok()));
+    let edge = edge.and_then(|edge| edge::read(edge, listen.as_ref().ok(), mesh.as_ref().ok()));
 
     let providers = root.required("providers", providers::read);
     let servers = root.required("servers", |item| servers::read(item, providers.as_ref().ok(), tls));
@@ -65,6 +68,7 @@ fn config(mut root: Section<'_>) -> Result<Config, Reported> {
     let (keys, rotate_signing) = keys?;
     Ok(Config {
         listen: listen?,
+        mesh: mesh?,
         store: store?,
         keys,
         rotate_signing,
@@ -77,9 +81,17 @@ fn config(mut root: Section<'_>) -> Result<Config, Reported> {
     })
 }
 
-fn listen(mut section: Section<'_>) -> Result<Listen, Reported> {
-    let http = section.or("http", ([127, 0, 0, 1], 8080).into(), |item| item.parse(values::address));
-    let grpc = section.or("grpc", ([127, 0, 0, 1], 8081).into(), |item| item.parse(values::address));
+/// `mesh` is `None` where it is wrong itself.
+fn listen(mut section: Section<'_>, mesh: Option<&Settings>) -> Result<Listen, Reported> {
+    // Whoever connects to these without a certificate is taken for Envoy, authz or an operator.
+    let inside = |text: &str| match values::address(text)? {
+        address if !address.ip().is_loopback() && mesh.is_some_and(Settings::is_loopback_only) => {
+            Err("without `mesh`, it must be a loopback address".to_owned())
+        }
+        address => Ok(address),
+    };
+    let http = section.or("http", ([127, 0, 0, 1], 8080).into(), |item| item.parse(inside));
+    let grpc = section.or("grpc", ([127, 0, 0, 1], 8081).into(), |item| item.parse(inside));
     let ops = section.or("ops", ([127, 0, 0, 1], 8082).into(), |item| item.parse(values::address));
     let listen = Listen { http: http?, grpc: grpc?, ops: ops? };
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use portcullis_proto::ids::{ClientId, ProviderName, ServerName};
+use portcullis_proto::mesh::{Files, Settings};
 use url::{Origin, Url};
 
 use crate::client_document::Policy;
@@ -22,6 +23,7 @@ mod credential;
 mod edge;
 mod item;
 mod load;
+mod mesh;
 mod node;
 mod problems;
 mod providers;
@@ -41,6 +43,8 @@ pub use self::section::Environment;
 pub struct Config {
     /// What the control plane listens on.
     pub listen: Listen,
+    /// How Envoy, authz, the control plane and operators reach each other; on loopback by default.
+    pub mesh: Settings,
     /// Where it keeps everything.
     pub store: StoreConfig,
     /// Directory of the master key ring and the signing keys; created on first start, mode 0700, files 0600.
@@ -89,6 +93,8 @@ pub struct Edge {
     pub listen: SocketAddr,
     /// Absent: plain HTTP, on loopback only.
     pub tls: Option<Tls>,
+    /// What Envoy shows and trusts inside the mesh, as it sees the files; where [`Config::mesh`] is TLS, and only there.
+    pub mesh: Option<Files>,
     /// Envoy's admin interface.
     pub admin: SocketAddr,
     /// `host:port` of every authz instance. Never empty.

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::item::Item;
 use super::node::Value;
@@ -12,7 +13,7 @@ use super::problems::Reported;
 use super::values;
 
 /// A client secret is some dozens of bytes; a file beyond this is the wrong file.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
+const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 const FORMS: &str = "must be one of `{ file: PATH }`, `{ env: NAME }` and `{ value: TEXT }`";
 
@@ -62,11 +63,12 @@ pub(super) fn file(item: Item<'_>) -> Result<String, Reported> {
 }
 
 fn from_file(path: &Path) -> Result<String, String> {
-    let mut secret = String::new();
-    let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES + 1));
+    // All the room at once: a buffer that grows leaves copies of its secret behind.
+    let mut secret = Zeroizing::new(String::with_capacity(MAX_SECRET_BYTES + 1));
+    let file = File::open(path).map(|file| file.take(MAX_SECRET_BYTES as u64 + 1));
     match file.and_then(|mut file| file.read_to_string(&mut secret)) {
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-        Ok(_) if secret.len() as u64 > MAX_SECRET_BYTES => {
+        Ok(_) if secret.len() > MAX_SECRET_BYTES => {
             Err(format!("{} is too large to be a secret", path.display()))
         }
         Ok(_) => Ok(secret.trim_end_matches(['\r', '\n']).to_owned()),

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use portcullis_proto::mesh::{Role, Settings as MeshSettings};
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
@@ -10,6 +11,7 @@ mod allow;
 mod bad_values;
 mod clients;
 mod kinds;
+mod mesh;
 mod registration;
 mod secrets;
 mod user_token;
@@ -79,7 +81,8 @@ fn defaults_hold_for_what_the_file_leaves_out() {
     assert_eq!(config.edge.authz, ["127.0.0.1:9191"]);
     assert_eq!(config.edge.control_plane, "127.0.0.1:8080");
     assert_eq!(config.edge.allowed_origins, ["https://app.example.com"]);
-    assert!(config.edge.tls.is_none());
+    assert!(config.edge.tls.is_none() && config.edge.mesh.is_none());
+    assert_eq!(config.mesh, MeshSettings::Loopback);
     assert_eq!(config.lifetimes.code, Duration::from_mins(1));
     assert_eq!(config.limits.pending, 20_000);
 
@@ -111,11 +114,17 @@ fn everything_can_be_set() {
     let config = read(
         "
 listen: { http: 0.0.0.0:1, grpc: '[::]:2', ops: 127.0.0.1:3 }
+mesh:
+  ca: mesh/ca.pem
+  certificate: mesh/certificate.pem
+  private_key: /run/mesh.key
+  names: { edge: e.test, authz: a.test, control_plane: c.test, admin: o.test }
 store: { sled: { path: /var/lib/portcullis } }
 keys: { path: ../keys }
 edge:
   listen: 0.0.0.0:443
   tls: { certificate: tls/chain.pem, private_key: /run/key.pem }
+  mesh: { ca: /m/ca.pem, certificate: /m/edge.pem, private_key: /m/edge.key }
   admin: 127.0.0.1:4
   authz: ['authz-1:9191', '[::1]:9191']
   control_plane: control-plane:1
@@ -144,6 +153,11 @@ limits: { unused_clients: 5, pending: 6, provider_clients: 7 }
     .unwrap();
     assert_eq!(config.listen.grpc.port(), 2);
     assert_eq!(config.keys, Path::new("/etc/portcullis/../keys"));
+    let MeshSettings::Tls { files, names } = &config.mesh else { panic!("TLS") };
+    assert_eq!(files.ca, Path::new("/etc/portcullis/mesh/ca.pem"));
+    assert_eq!(files.private_key, Path::new("/run/mesh.key"));
+    assert_eq!(Role::ALL.map(|role| names.of(role)), ["e.test", "a.test", "c.test", "o.test"]);
+    assert_eq!(config.edge.mesh.unwrap().certificate, Path::new("/m/edge.pem"));
     let tls = config.edge.tls.unwrap();
     assert_eq!(tls.certificate, Path::new("/etc/portcullis/tls/chain.pem"));
     assert_eq!(tls.private_key, Path::new("/run/key.pem"));

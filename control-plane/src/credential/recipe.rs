@@ -90,6 +90,7 @@ mod tests {
     use std::path::Path;
 
     use portcullis_proto::random::SystemRandom;
+    use portcullis_proto::time::Timestamp;
 
     use super::*;
     use crate::config::parse;
@@ -102,7 +103,9 @@ mod tests {
              servers: {{ demo: {{ upstream: 'http://127.0.0.1:9/', provider: corp, {server} }} }}\n"
         );
         let config = parse(&text, Path::new("p"), &|_| None).unwrap();
-        let key = MasterKeys::open(directory, &SystemRandom).unwrap().revision_key();
+        let key = MasterKeys::open(&directory.join("keys"), &SystemRandom, Timestamp::default())
+            .unwrap()
+            .revision_key();
         let recipes = Recipes::new(&config, key);
         (config, recipes)
     }

@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn t18_a_kept_token_opens_for_its_holder_and_nobody_else() {
         let directory = tempfile::tempdir().unwrap();
-        let keys = MasterKeys::open(directory.path(), &SystemRandom).unwrap();
+        let keys =
+            MasterKeys::open(&directory.path().join("keys"), &SystemRandom, Timestamp::default()).unwrap();
         let token = Pasted::parse("ghp_s3cr3t").unwrap();
         let kept = seal(&keys, &SystemRandom, &holder("jane"), &token, Timestamp::default());
         assert_eq!(open(&keys, &holder("jane"), &kept).unwrap().expose_secret(), "ghp_s3cr3t");

@@ -10,7 +10,7 @@ use portcullis_proto::v1;
 use portcullis_proto::v1::admin_server::Admin;
 use tonic::{Request, Response, Status};
 
-use super::unavailable;
+use super::{keys, unavailable};
 use crate::app::App;
 use crate::oauth::client::Client;
 
@@ -138,6 +138,30 @@ impl Admin for AdminService {
             lagging: reached.lagging.into_iter().map(Into::into).collect(),
             elapsed_us: u64::try_from(reached.elapsed.as_micros()).unwrap_or(u64::MAX),
         }))
+    }
+
+    async fn list_keys(
+        &self,
+        _: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        keys::list(&self.app).await.map(Response::new)
+    }
+
+    async fn rotate_keys(
+        &self,
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<v1::RotateKeysResponse>, Status> {
+        let signing = request.into_inner().signing;
+        let id = if signing { keys::replace_signing(&self.app).await } else { keys::rotate(&self.app).await };
+        Ok(Response::new(v1::RotateKeysResponse { id: id? }))
+    }
+
+    async fn forget_key(
+        &self,
+        request: Request<v1::ForgetKeyRequest>,
+    ) -> Result<Response<v1::ForgetKeyResponse>, Status> {
+        keys::forget(&self.app, request.into_inner().id).await?;
+        Ok(Response::new(v1::ForgetKeyResponse {}))
     }
 }
 

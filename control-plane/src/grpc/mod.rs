@@ -1,6 +1,7 @@
 //! What authz instances and operators ask. Protobuf stays in here.
 
 pub mod admin;
+mod keys;
 pub mod replica;
 pub mod watch;
 

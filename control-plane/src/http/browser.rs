@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use portcullis_proto::random::{self, Random};
+use zeroize::Zeroizing;
 
 use super::cookie::{LENGTH, Name};
 use crate::issuer::Issuer;
@@ -9,7 +10,7 @@ use crate::issuer::Issuer;
 const NAME: Name = Name { secure: "__Host-portcullis", plain: "portcullis" };
 
 /// The cookie's value: a secret that only this browser has.
-pub struct Browser(String);
+pub struct Browser(Zeroizing<String>);
 
 // === impl Browser ===
 
@@ -21,7 +22,7 @@ impl Browser {
 
     /// For a browser that has none yet.
     pub fn new(random: &dyn Random) -> Self {
-        Self(random::base62(random, LENGTH))
+        Self(random::base62(random, LENGTH).into())
     }
 
     /// The value.

@@ -1,6 +1,7 @@
 //! Our cookies: each has 256 random bits, and is for one host alone.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use zeroize::Zeroizing;
 
 use crate::issuer::Issuer;
 
@@ -22,7 +23,7 @@ impl Name {
     }
 
     /// What the browser sent, if it is of our making.
-    pub(super) fn read(&self, headers: &HeaderMap, issuer: &Issuer) -> Option<String> {
+    pub(super) fn read(&self, headers: &HeaderMap, issuer: &Issuer) -> Option<Zeroizing<String>> {
         let name = self.at(issuer);
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut found = cookies
@@ -33,7 +34,7 @@ impl Name {
         let value = found.next()?;
         let ours = value.len() == LENGTH && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
         // Two of one name: somebody has planted one.
-        (ours && found.next().is_none()).then(|| value.to_owned())
+        (ours && found.next().is_none()).then(|| value.to_owned().into())
     }
 
     /// `Set-Cookie`, with more attributes than every cookie of ours has.

@@ -36,6 +36,10 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     let lag = instances.iter().map(|instance| head.0.saturating_sub(instance.applied.0)).max();
     app.metrics.instances.set(i64::try_from(instances.len()).unwrap_or(i64::MAX));
     app.metrics.instance_lag.set(i64::try_from(lag.unwrap_or(0)).unwrap_or(i64::MAX));
+    let keys = app.keys.list();
+    let age = keys.iter().find(|key| key.current).and_then(|key| key.made).map(|made| app.now().since(made));
+    app.metrics.master_keys.set(i64::try_from(keys.len()).unwrap_or(i64::MAX));
+    app.metrics.master_key_age.set(i64::try_from(age.unwrap_or_default().as_secs()).unwrap_or(i64::MAX));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.encode()).into_response()
 }
@@ -46,7 +50,7 @@ mod tests {
 
     use portcullis_proto::random::SystemRandom;
     use portcullis_proto::revocation::Scope;
-    use portcullis_proto::time::SystemClock;
+    use portcullis_proto::time::{SystemClock, Timestamp};
 
     use super::*;
     use crate::app::Parts;
@@ -71,12 +75,13 @@ servers:
         };
         let store = SledStore::open_with(&home.path().join("store"), &SystemRandom, full).unwrap();
         let app = App::new(Parts {
+            identity: None,
             config: config::parse(CONFIG, Path::new("portcullis.yaml"), &|_| None).unwrap(),
             store: Arc::new(store),
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: std::collections::BTreeMap::new(),
             http: crate::provider::Http::new().unwrap(),
-            keys: MasterKeys::open(home.path(), &SystemRandom).unwrap(),
+            keys: MasterKeys::open(&home.path().join("keys"), &SystemRandom, Timestamp::default()).unwrap(),
             signer: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),

@@ -16,7 +16,7 @@ pub const LIFETIME: Duration = Duration::from_mins(10);
 pub const ATTEMPTS: u32 = 10;
 
 /// SHA-256 of the identifier that is in the form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EnrolmentId(pub [u8; 32]);
 
 /// Stored under its [`EnrolmentId`] until the user's token is accepted; used once.

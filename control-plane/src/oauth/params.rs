@@ -1,17 +1,17 @@
 //! Parameters of a query or a form (RFC 6749 appendix B), decoded strictly.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Twice as many parameters as any request has use for.
 const MAX_PARAMS: usize = 50;
 
-/// Decoded parameters, each of them there once. Values may be secrets: they are not shown.
-pub struct Params(BTreeMap<String, String>);
+/// Decoded parameters, each of them there once. Values may be secrets: they are not shown, and erased.
+pub struct Params(BTreeMap<String, Zeroizing<String>>);
 
 /// Why a query or form is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Params {
         let mut params = BTreeMap::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decode(name)?, decode(value)?);
+            let (name, value) = (String::clone(&*decode(name)?), decode(value)?);
             if params.contains_key(name.as_str()) {
                 // A page of ours shows it: what comes from a link may be a word there, and no sentence.
                 let word = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40);
@@ -54,7 +54,7 @@ impl Params {
 
     /// A parameter's value. One without a value counts as not there (RFC 6749 section 3.1).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// A parameter that must be there.
@@ -73,16 +73,20 @@ impl fmt::Debug for Params {
 pub fn with(query: &str, name: &str, value: &str) -> String {
     let is_other = |pair: &&str| {
         let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
-        !pair.is_empty() && !decode(key).is_ok_and(|key| key == name)
+        !pair.is_empty() && !decode(key).is_ok_and(|key| *key == name)
     };
     let added = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
     query.split('&').filter(is_other).chain([added.as_str()]).collect::<Vec<_>>().join("&")
 }
 
-/// Decodes one name or value.
-pub fn decode(text: &str) -> Result<String, ParamsError> {
-    let spaced: Cow<'_, str> = if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
-    percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|_| ParamsError::Encoding)
+/// Decodes one name or value. It may be a secret: nothing of it is left in what is used on the way.
+pub fn decode(text: &str) -> Result<Zeroizing<String>, ParamsError> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    // All the room at once: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(spaced.len()));
+    bytes.extend(percent_decode_str(&spaced));
+    let text = std::str::from_utf8(&bytes).map_err(|_| ParamsError::Encoding)?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use portcullis_proto::ids::{ClientId, ProviderName};
 use portcullis_proto::random::{self, Random};
-use portcullis_proto::seal::{Owner, Sealed};
+use portcullis_proto::seal::Owner;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::scope::Scopes;
+use crate::keys::Wrapped;
 
 /// Another client is registered this long before the secret expires, or a quarter of its life, where that is less:
 /// so that a login that begins with it can end with it.
@@ -66,24 +67,15 @@ pub struct ProviderClient {
     pub secret_expires_at: Option<Timestamp>,
 }
 
-/// How a provider client authenticates.
+/// How a provider client authenticates. Its secret is sealed under a master key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeptAuth {
     /// Not at all.
     None,
     /// `client_secret_basic`.
-    SecretBasic(KeptSecret),
+    SecretBasic(Wrapped),
     /// `client_secret_post`.
-    SecretPost(KeptSecret),
-}
-
-/// A secret, sealed under a master key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptSecret {
-    /// Which master key.
-    pub master_key: String,
-    /// The secret.
-    pub sealed: Sealed,
+    SecretPost(Wrapped),
 }
 
 // === impl ProviderClientId ===

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use portcullis_proto::ids::ClientId;
 use portcullis_proto::token::{Code, Presented, Refresh};
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::assertion;
 use super::client::Credentials;
@@ -111,11 +112,11 @@ fn basic(header: &str) -> Option<Credentials> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = decoded.split_once(':')?;
+    let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded.trim()).ok()?);
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some(Credentials::Basic(
-        ClientId::new(params::decode(id).ok()?),
-        SecretString::from(params::decode(secret).ok()?),
+        ClientId::new(params::decode(id).ok()?.as_str()),
+        SecretString::from(params::decode(secret).ok()?.as_str()),
     ))
 }
 

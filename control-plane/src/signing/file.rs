@@ -1,6 +1,5 @@
 //! `signing-keys.json`, beside the master key ring.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -11,10 +10,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::ring::{Dated, Key, Ring};
+use crate::keys::directory::read_secret;
 use crate::keys::{KeysError, write_file};
 
 /// The file's name.
 pub(super) const NAME: &str = "signing-keys.json";
+/// Room for all keys, in bytes: a buffer that grows leaves copies of its secrets behind.
+const ROOM: usize = 16 * 1024;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,15 +40,9 @@ struct KeyFile {
 /// The ring in `directory`, where there is one.
 pub(super) fn read(directory: &Path) -> Result<Option<Ring>, KeysError> {
     let path = directory.join(NAME);
-    match fs::read(&path) {
-        Ok(bytes) => parse(&Zeroizing::new(bytes)).map(Some).map_err(|reason| KeysError::Malformed {
-            path,
-            what: "signing key ring",
-            reason,
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(KeysError::Io { path, error }),
-    }
+    let Some(bytes) = read_secret(&path)? else { return Ok(None) };
+    let malformed = |reason| KeysError::Malformed { path, what: "signing key ring", reason };
+    parse(&bytes).map(Some).map_err(malformed)
 }
 
 /// Puts the ring in the old one's place, durably.
@@ -56,8 +52,9 @@ pub(super) fn write(directory: &Path, ring: &Ring) -> Result<(), KeysError> {
         next: ring.next.as_ref().map(KeyFile::from),
         retired: ring.retired.iter().map(KeyFile::from).collect(),
     };
-    let written = serde_json::to_vec_pretty(&file).map_err(io::Error::from);
-    let written = written.and_then(|json| write_file(directory, NAME, &Zeroizing::new(json)));
+    let mut json = Zeroizing::new(Vec::with_capacity(ROOM));
+    let written = serde_json::to_writer_pretty(&mut *json, &file).map_err(io::Error::from);
+    let written = written.and_then(|()| write_file(directory, NAME, &json));
     written.map_err(|error| KeysError::Io { path: directory.join(NAME), error })
 }
 

@@ -38,10 +38,12 @@ pub struct SignError;
 // === impl Signer ===
 
 impl Signer {
-    /// Reads the keys from `directory`, or makes the first one where there are none.
-    pub fn open(directory: &Path, interval: Duration, now: Timestamp) -> Result<Self, KeysError> {
+    /// Reads the keys from `directory`. Where there are none, makes the first one, if that is to be done.
+    pub fn open(directory: &Path, interval: Duration, now: Timestamp, make: bool) -> Result<Self, KeysError> {
         let ring = if let Some(ring) = file::read(directory)? {
             ring
+        } else if !make {
+            return Err(KeysError::SigningKeysLost { path: directory.join(file::NAME) });
         } else {
             let ring = Ring::new(Key::generate(), now);
             file::write(directory, &ring)?;
@@ -65,6 +67,18 @@ impl Signer {
     /// The public keys as a JWK set (RFC 7517 section 5).
     pub fn key_set(&self) -> Value {
         self.ring.load().key_set()
+    }
+
+    /// Signs with a new key from now on, and publishes no other: what the others have signed is refused as soon as the
+    /// key set has been read again. For keys that may have been stolen. Writes a small file; tells the new key's id.
+    pub fn replace(&self, now: Timestamp, at: Instant) -> Result<String, KeysError> {
+        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Ring::new(Key::generate(), now);
+        file::write(&self.directory, &next)?;
+        let id = next.current().id().to_owned();
+        self.ring.store(Arc::new(next));
+        *turned = Some(at);
+        Ok(id)
     }
 
     /// Does what is due at `now`, one thing at a time; tells what it was. `at` is the same moment by a clock that only
@@ -116,7 +130,7 @@ mod tests {
     #[test]
     fn keys_are_made_once_and_what_they_sign_is_verified_by_the_key_set() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Signer::open(directory.path(), DAY, START).unwrap();
+        let open = || Signer::open(directory.path(), DAY, START, true).unwrap();
         let text = open().sign(&json!({ "sub": "ada" })).unwrap();
         let set = open().key_set();
         assert!(verifies(&text, &set));
@@ -129,13 +143,13 @@ mod tests {
         let mode = fs::metadata(directory.path().join(file::NAME)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         let other = tempfile::tempdir().unwrap();
-        assert!(!verifies(&text, &Signer::open(other.path(), DAY, START).unwrap().key_set()));
+        assert!(!verifies(&text, &Signer::open(other.path(), DAY, START, true).unwrap().key_set()));
     }
 
     #[test]
     fn whatever_was_signed_is_verified_until_it_has_expired_by_who_looks_every_five_minutes() {
         let directory = tempfile::tempdir().unwrap();
-        let signer = Signer::open(directory.path(), DAY, START).unwrap();
+        let signer = Signer::open(directory.path(), DAY, START, true).unwrap();
         let (minute, begin) = (Duration::from_mins(1), Instant::now());
         let (mut now, mut cached, mut alive) = (START, signer.key_set(), Vec::new());
         let mut signed_by = std::collections::BTreeSet::new();
@@ -158,11 +172,35 @@ mod tests {
     }
 
     #[test]
+    fn t18_once_a_stolen_key_is_replaced_nothing_that_it_signs_is_verified() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::open(directory.path(), DAY, START, true).unwrap();
+        signer.turn(START.after(DAY), later(1)).unwrap();
+        let before = signer.sign(&json!({})).unwrap();
+        let id = signer.replace(START.after(DAY), later(2)).unwrap();
+        let after = signer.sign(&json!({})).unwrap();
+        let again = Signer::open(directory.path(), DAY, START.after(DAY), false).unwrap();
+        for set in [signer.key_set(), again.key_set()] {
+            assert_eq!(set["keys"].as_array().unwrap().len(), 1);
+            assert_eq!(set["keys"][0]["kid"], id.as_str());
+            assert!(verifies(&after, &set) && !verifies(&before, &set));
+        }
+    }
+
+    #[test]
+    fn t34_keys_that_are_missed_are_not_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = Signer::open(directory.path(), DAY, START, false).unwrap_err();
+        assert!(matches!(error, KeysError::SigningKeysLost { .. }), "{error}");
+        assert!(!directory.path().join(file::NAME).exists());
+    }
+
+    #[test]
     fn a_turn_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
-        let signer = Signer::open(directory.path(), DAY, START).unwrap();
+        let signer = Signer::open(directory.path(), DAY, START, true).unwrap();
         assert_eq!(signer.turn(START.after(DAY), later(1)).unwrap(), Some(Turn::Publish));
-        let again = Signer::open(directory.path(), DAY, START.after(DAY)).unwrap();
+        let again = Signer::open(directory.path(), DAY, START.after(DAY), false).unwrap();
         assert_eq!(again.key_set(), signer.key_set());
         assert_eq!(again.key_set()["keys"].as_array().unwrap().len(), 2);
         // Nobody may have seen the new key: the process was gone.
@@ -178,7 +216,7 @@ mod tests {
     #[test]
     fn t34_a_clock_that_jumps_ahead_hurries_no_key() {
         let directory = tempfile::tempdir().unwrap();
-        let (signer, begin) = (Signer::open(directory.path(), DAY, START).unwrap(), Instant::now());
+        let (signer, begin) = (Signer::open(directory.path(), DAY, START, true).unwrap(), Instant::now());
         let quarter = Duration::from_mins(15);
         let mut now = START;
         for (step, turn) in (1..).zip([Turn::Publish, Turn::Use, Turn::Forget]) {
@@ -192,7 +230,7 @@ mod tests {
     #[test]
     fn t18_a_damaged_file_is_refused_without_showing_it() {
         let directory = tempfile::tempdir().unwrap();
-        Signer::open(directory.path(), DAY, START).unwrap();
+        Signer::open(directory.path(), DAY, START, true).unwrap();
         let path = directory.path().join(file::NAME);
         let good = fs::read_to_string(&path).unwrap();
         let secret: Value = serde_json::from_str(&good).unwrap();
@@ -207,12 +245,12 @@ mod tests {
             &good.replace(&secret, "aHVzaA=="),
         ] {
             fs::write(&path, text).unwrap();
-            let error = Signer::open(directory.path(), DAY, START).unwrap_err().to_string();
+            let error = Signer::open(directory.path(), DAY, START, true).unwrap_err().to_string();
             assert!(error.contains("not a signing key ring"), "{error}");
             assert!(!error.contains(&secret[..16]) && !error.contains("hush"), "{error}");
         }
         fs::write(&path, good).unwrap();
-        let signer = Signer::open(directory.path(), DAY, START).unwrap();
+        let signer = Signer::open(directory.path(), DAY, START, true).unwrap();
         assert!(!format!("{signer:?}").contains(&secret[..16]));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod revocation;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
 pub(crate) mod users;
+pub(crate) mod wrapped;
 
 /// One test for each case, on new stores from `$open`: a function in scope that gives what the store lives in,
 /// and the store.
@@ -63,9 +64,12 @@ macro_rules! contract {
                 a_new_token_ends_the_access_tokens_that_had_the_old_one,
                 a_token_that_a_second_enrolment_brings_replaces_the_first,
                 a_removed_token_takes_the_users_grants_there_along, a_revocation_leaves_the_users_token,
-                a_user_has_grants_while_they_live, t34_what_is_sealed_is_known_of_also_where_no_grant_lives;
+                a_user_has_grants_while_they_live;
             sessions: a_session_lasts_until_it_ends, the_quota_counts_sessions, attempts_in_a_session_run_out,
                 whoever_revokes_a_user_ends_the_users_sessions, a_user_who_is_revoked_before_the_session_opens_has_none;
+            wrapped: every_row_with_something_sealed_is_found, pages_find_each_row_once,
+                what_is_sealed_is_replaced_and_nothing_else, a_concurrent_change_wins, what_is_gone_does_not_come_back,
+                a_refresh_goes_on_over_it;
         }
 
         #[test]

@@ -8,6 +8,7 @@ pub mod lease;
 pub mod sled;
 pub mod user;
 mod vacancy;
+mod wrapped;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -23,6 +24,7 @@ pub use self::error::StoreError;
 use self::lease::{Lease, Leasing};
 pub use self::user::{Enrolled, Finish, UserStore};
 pub use self::vacancy::{Occupied, Vacancy};
+pub use self::wrapped::{WrappedRow, WrappedStore};
 use crate::oauth::client::Client;
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
@@ -32,7 +34,7 @@ use crate::oauth::refresh::{RefreshToken, Rotation};
 
 /// The control plane's memory.
 #[async_trait]
-pub trait Store: UserStore + Send + Sync + 'static {
+pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
     // --- clients ---
 
     /// Keeps a new client, unless `quota` clients that nobody has logged in with are there already. One that is there
@@ -225,10 +227,6 @@ pub trait Store: UserStore + Send + Sync + 'static {
     /// time, whatever of these a wide revocation has ended, and log entries past their `forget_at`. Tells how many.
     /// Notes `now`, to the minute.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
-
-    /// Whether anything is kept that is sealed under the master keys, dead or alive: grants, tokens of users' own, clients at
-    /// providers.
-    async fn has_sealed(&self) -> Result<bool, StoreError>;
 
     /// The time that sweeps have noted; `None` before the first.
     async fn swept_at(&self) -> Result<Option<Timestamp>, StoreError>;

@@ -6,7 +6,7 @@ use portcullis_proto::seal::{Field, SealingKey};
 use portcullis_proto::v1;
 use prost::Message;
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::CredentialHeader;
 use crate::oauth::grant::Upstream;
@@ -22,7 +22,9 @@ pub fn seal(
     version: u64,
 ) -> Upstream {
     let header = CredentialHeader::bearer().with(&tokens.access_token);
-    let credential = Zeroizing::new(v1::Credential { headers: vec![header] }.encode_to_vec());
+    let mut message = v1::Credential { headers: vec![header] };
+    let credential = Zeroizing::new(message.encode_to_vec());
+    message.headers.iter_mut().for_each(|header| header.value.zeroize());
     let seal_refresh_token = |token: &SecretString| {
         data_key.seal(random, grant, Field::ProviderRefreshToken, token.expose_secret().as_bytes())
     };

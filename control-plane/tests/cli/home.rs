@@ -40,7 +40,7 @@ impl Home {
 
     /// Leaves in the store what a login leaves there.
     pub(crate) fn log_in(&self) -> LoggedIn {
-        let keys = MasterKeys::open(&self.keys(), &SystemRandom).unwrap();
+        let keys = MasterKeys::open(&self.keys(), &SystemRandom, SystemClock.now()).unwrap();
         block_on(support::log_in(&self.store(), &keys, Login::default(), SystemClock.now()))
     }
 
@@ -54,9 +54,13 @@ impl Home {
         block_on(self.store().swept_at()).unwrap().unwrap()
     }
 
-    fn store(&self) -> SledStore {
+    pub(crate) fn store_directory(&self) -> PathBuf {
         let StoreConfig::Sled { path } = support::config(self.directory.path()).store;
-        SledStore::open(&path, &SystemRandom).unwrap()
+        path
+    }
+
+    fn store(&self) -> SledStore {
+        SledStore::open(&self.store_directory(), &SystemRandom).unwrap()
     }
 }
 

@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
 mod configuration;
 mod home;
+mod keys;
 mod operators;
 mod program;
 mod serve;

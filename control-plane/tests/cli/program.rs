@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis-control-plane");
+
 /// What a command came to.
 pub(crate) struct Output {
     pub(crate) code: Option<i32>,
@@ -25,7 +27,7 @@ pub(crate) fn program(arguments: &[&str], stdin: &str) -> Output {
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-control-plane"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments).stderr(Stdio::piped());
     command.env_remove("RUST_LOG").env_remove("PORTCULLIS_CONTROL_PLANE");
     command

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use portcullis_proto::time::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::home::Home;
-use crate::program::{Output, assert_no_secret, command, program};
+use crate::program::{Output, PROGRAM, assert_no_secret, command, program};
 use crate::support::CONFIG;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,9 +29,20 @@ impl Serve {
         Self::start_with(home, &[])
     }
 
-    fn start_with(home: &Home, options: &[&str]) -> Self {
-        let arguments = [&["serve", "--config", home.file()], options].concat();
-        let mut child = command(&arguments).spawn().unwrap();
+    pub(crate) fn start_with(home: &Home, options: &[&str]) -> Self {
+        Self::spawn(&mut command(&[&["serve", "--config", home.file()], options].concat()))
+    }
+
+    /// In the environment that a shell has prepared.
+    pub(crate) fn start_after(preparation: &str, home: &Home) -> Self {
+        let script = format!("{preparation} && exec \"$0\" serve --config \"$1\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, PROGRAM, home.file()]).stderr(Stdio::piped());
+        Self::spawn(&mut shell)
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         let log = thread::spawn(move || {
@@ -48,6 +59,11 @@ impl Serve {
         let address = |key: &str| started[key].as_str().unwrap().to_owned();
         let (grpc, ops) = (format!("http://{}", address("grpc")), address("ops").parse().unwrap());
         Self { child, log: Some(log), grpc, ops }
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What an operator asks of it.

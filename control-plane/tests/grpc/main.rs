@@ -7,7 +7,9 @@ mod support;
 
 mod admin;
 mod instance;
+mod keys;
 mod lifecycle;
+mod mesh;
 mod plane;
 mod resolve;
 mod revocation;

@@ -12,13 +12,14 @@ use portcullis_control_plane::client_document::{GuardedWeb, Policy};
 use portcullis_control_plane::config::Config;
 use portcullis_control_plane::keys::MasterKeys;
 use portcullis_control_plane::run::{Listeners, run};
-use portcullis_control_plane::start::open_signer;
+use portcullis_control_plane::start::{LostSigningKeys, open_signer};
 use portcullis_control_plane::store::Store;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_proto::ids::{ClientId, ServerName};
+use portcullis_proto::mesh::Role;
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::revocation::{Entry, Position, Scope};
-use portcullis_proto::time::{ManualClock, Timestamp};
+use portcullis_proto::time::{Clock, ManualClock, SystemClock, Timestamp};
 use portcullis_proto::token::{Access, Presented};
 use portcullis_proto::v1::admin_client::AdminClient;
 use portcullis_proto::v1::replica_client::ReplicaClient;
@@ -57,19 +58,21 @@ impl Plane {
         let home = tempfile::tempdir().unwrap();
         let mut config = support::config(home.path());
         change(&mut config);
-        let keys = MasterKeys::open(&config.keys, &SystemRandom).unwrap();
+        let keys = MasterKeys::open(&config.keys, &SystemRandom, NOW).unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap());
         let clock = Arc::new(ManualClock::at(NOW));
         let listeners = Listeners::bind(&config.listen).await.unwrap();
         let [http, grpc, ops] =
             [&listeners.http, &listeners.grpc, &listeners.ops].map(|listener| listener.local_addr().unwrap());
+        let identity = config.mesh.open(Role::ControlPlane, SystemClock.now()).unwrap().map(Arc::new);
         let app = App::new(Parts {
+            identity,
             store,
             web: Arc::new(GuardedWeb::new(&Policy::default()).unwrap()),
             providers: BTreeMap::new(),
             http: portcullis_control_plane::provider::Http::new().unwrap(),
-            signer: open_signer(&config, clock.as_ref()).unwrap(),
+            signer: open_signer(&config, &keys, clock.as_ref(), LostSigningKeys::Missed).unwrap(),
             config,
             keys,
             clock: clock.clone(),

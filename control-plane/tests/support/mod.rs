@@ -83,18 +83,16 @@ pub(crate) async fn log_in(
     now: Timestamp,
 ) -> LoggedIn {
     let random = &SystemRandom;
-    let redirect = RedirectUri::parse("http://127.0.0.1/callback", &[]).unwrap();
     let client = Client {
         id: ClientId::new(login.client),
         name: Some("An editor".into()),
         uri: None,
         source: ClientSource::Registered,
         auth: ClientAuth::None,
-        redirect_uris: vec![redirect],
+        redirect_uris: vec![redirect()],
         created_at: now,
         unused_until: None,
     };
-    let target = RedirectTarget::only(&client.redirect_uris, &[]).unwrap();
     if store.client(&client.id, now).await.unwrap().is_none() {
         assert_eq!(store.register(client.clone(), 10_000).await.unwrap(), Registered::Done);
     }
@@ -127,15 +125,7 @@ pub(crate) async fn log_in(
         upstream: upstream::seal(random, &data_key, &id, &tokens, 1),
     };
     let code_id = Token::<token::Code>::generate(random).id();
-    let code = Code {
-        grant: id.clone(),
-        client: client.id,
-        redirect: target,
-        server: grant.server.clone(),
-        challenge: CodeChallenge::of("verifier"),
-        expires_at: grant.expires_at,
-        used: false,
-    };
+    let code = code_of(&grant);
     assert_eq!(store.grant(grant, code_id, code).await.unwrap(), Granted::Done);
 
     let grant = store.live_grant(&id).await.unwrap().unwrap();
@@ -145,4 +135,21 @@ pub(crate) async fn log_in(
     assert_eq!(store.redeem(&code_id, issue, now).await.unwrap(), Redeemed::Issued);
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
     LoggedIn { grant: id, token: answer["access_token"].as_str().unwrap().to_owned() }
+}
+
+/// The code that stands for a grant.
+pub(crate) fn code_of(grant: &Grant) -> Code {
+    Code {
+        grant: grant.id.clone(),
+        client: grant.client.clone(),
+        redirect: RedirectTarget::only(&[redirect()], &[]).unwrap(),
+        server: grant.server.clone(),
+        challenge: CodeChallenge::of("verifier"),
+        expires_at: grant.expires_at,
+        used: false,
+    }
+}
+
+fn redirect() -> RedirectUri {
+    RedirectUri::parse("http://127.0.0.1/callback", &[]).unwrap()
 }

@@ -23,6 +23,7 @@ fn plain() -> Edge {
         admin: "127.0.0.1:9901".parse().unwrap(),
         authz: vec!["127.0.0.1:9191".parse().unwrap()],
         control_plane: "127.0.0.1:8080".parse().unwrap(),
+        mesh: None,
         allowed_origins: Vec::new(),
         trusted_ca: SYSTEM_CA.into(),
         virtual_hosts: vec![host("http://localhost:10000", vec![server("a", "/a", "http://a/")])],

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use envoy_types::ext_authz::v3::pb;
 use portcullis_authz::ext_authz::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
-use portcullis_authz::serve::serve;
+use portcullis_authz::metrics::Metrics;
+use portcullis_authz::serve::{Mesh, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -20,8 +22,9 @@ pub async fn ordinary(address: SocketAddr) {
 /// With the messages and the threads of Portcullis.
 pub async fn lean(address: SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
+    let mesh = Mesh { identity: None, observer: Arc::new(Metrics::default()) };
     let routes = tonic::service::Routes::new(AuthorizationServer::new(Always));
-    serve(listener, routes, NonZeroUsize::MIN, &CancellationToken::new()).await.unwrap();
+    serve(listener, routes, NonZeroUsize::MIN, mesh, &CancellationToken::new()).await.unwrap();
 }
 
 struct Always;

@@ -12,6 +12,8 @@ pub(super) struct File {
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) edge: Edge,
+    /// A section, or a word.
+    pub(super) mesh: Option<serde_json::Value>,
     pub(super) servers: BTreeMap<String, Server>,
 }
 

@@ -78,6 +78,11 @@ pub enum PlanError {
         /// The address.
         address: String,
     },
+    /// Authz would need a certificate, which is not in the configuration.
+    #[error(
+        "mesh: has certificates; what `make run` starts is all on loopback: leave `mesh` and `edge.mesh` out"
+    )]
+    Mesh,
     /// There is no port left.
     #[error("no free port: {0}")]
     Port(io::Error),
@@ -110,6 +115,9 @@ impl Plan {
     fn around(place: &Place, file: &Path) -> Result<Self, PlanError> {
         control_plane("check", file)?;
         let config = read(file)?;
+        if config.mesh.as_ref().is_some_and(serde_json::Value::is_object) {
+            return Err(PlanError::Mesh);
+        }
         let edge = place.directory.join("envoy.yaml");
         write(&edge, &String::from_utf8_lossy(&control_plane("envoy", file)?.stdout))?;
 

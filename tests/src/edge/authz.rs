@@ -11,6 +11,8 @@ use envoy_types::ext_authz::v3::{
     CheckRequestExt, CheckResponseExt, DeniedHttpResponseBuilder, OkHttpResponseBuilder,
 };
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
+use portcullis_proto::mesh::{self, Identity, Observer, Refusal};
+use portcullis_proto::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -74,6 +76,8 @@ type Seen = Arc<Mutex<Vec<CheckRequest>>>;
 
 struct Service(Seen);
 
+struct Unobserved;
+
 // === impl Answer ===
 
 impl Answer {
@@ -114,6 +118,11 @@ impl ScriptedAuthz {
 
     /// On an address.
     pub async fn start_on(address: SocketAddr) -> Self {
+        Self::start_as(address, None).await
+    }
+
+    /// On an address, with TLS where it has an identity. It answers whoever gets through the handshake.
+    pub async fn start_as(address: SocketAddr, identity: Option<Arc<Identity>>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Seen::default();
@@ -125,6 +134,7 @@ impl ScriptedAuthz {
         let listener = listener.into_std().unwrap();
         runtime.spawn(async move {
             let incoming = TcpListenerStream::new(TcpListener::from_std(listener).unwrap());
+            let incoming = mesh::connections(incoming, identity, Arc::new(Unobserved));
             server.serve_with_incoming(incoming).await.unwrap();
         });
         Self { address, seen, runtime: Some(runtime) }
@@ -153,6 +163,14 @@ impl Drop for ScriptedAuthz {
             runtime.shutdown_background();
         }
     }
+}
+
+// === impl Unobserved ===
+
+impl Observer for Unobserved {
+    fn refused(&self, _: Refusal) {}
+    fn reread(&self, _: bool) {}
+    fn expires(&self, _: Timestamp) {}
 }
 
 // === impl Service ===

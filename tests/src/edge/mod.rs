@@ -59,6 +59,7 @@ impl Fixture {
             admin,
             authz: vec![authz.address().into()],
             control_plane: control_plane.address().into(),
+            mesh: None,
             allowed_origins: vec![ALLOWED_ORIGIN.to_owned()],
             trusted_ca: SYSTEM_CA.into(),
             virtual_hosts: vec![VirtualHost {

@@ -6,10 +6,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use portcullis_proto::mesh::Role;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::config::{CERTIFICATE, INITIAL_ACCESS_TOKEN, SERVER, config, secure};
+use super::mesh::Mesh;
 use super::{Addresses, Part, Stack, State, Upstream};
 use crate::binaries::{root, tools, workspace};
 use crate::front::{Front, Manner};
@@ -62,6 +64,7 @@ pub struct Builder {
     addresses: Option<Addresses>,
     provider_token_seconds: Option<u64>,
     faults: bool,
+    mesh: bool,
     small_disk: Option<(Part, u64)>,
     front: Option<Manner>,
     configure: Vec<Change>,
@@ -128,6 +131,13 @@ impl Builder {
         self
     }
 
+    /// Lets Envoy, authz, control plane and operators speak mutual TLS to each other.
+    #[must_use]
+    pub fn mesh(mut self) -> Self {
+        self.mesh = true;
+        self
+    }
+
     /// Puts the store of the control plane or of an authz instance on a disk of its own, of so many bytes: see
     /// [`Stack::small_disk`].
     #[must_use]
@@ -158,6 +168,10 @@ impl Builder {
         if self.provider == Provider::Documents {
             secure(directory.path(), &mut config);
         }
+        let mesh = self.mesh.then(|| Mesh::make(directory.path()));
+        if let Some(mesh) = &mesh {
+            mesh.configure(&mut config);
+        }
         let front = self.front.map(|manner| (manner, free_addresses::<1>().expect("a free port")[0]));
         if let Some((_, behind)) = &front {
             config["edge"]["listen"] = json!(behind);
@@ -180,6 +194,7 @@ impl Builder {
             parts: BTreeMap::new(),
             shims: BTreeMap::new(),
             small_disk: None,
+            mesh,
             upstream,
             front: None,
         };
@@ -227,8 +242,13 @@ fn programs(
     let edge = place.envoy(&place.directory.join("envoy.yaml").to_string_lossy(), at.admin);
     let mut programs = vec![(Part::ControlPlane, control_plane), (Part::Edge, edge)];
     for (index, (listen, ops)) in at.authz.iter().zip(&at.authz_ops).enumerate() {
-        let (name, grpc) = (format!("authz-{index}"), format!("http://{}", at.grpc));
-        let change = |settings: &mut Value| configure_authz(index, settings);
+        let (name, grpc) = (format!("authz-{index}"), stack.control_plane());
+        let change = |settings: &mut Value| {
+            if let Some(mesh) = &stack.mesh {
+                settings["mesh"] = mesh.section(Role::Authz);
+            }
+            configure_authz(index, settings);
+        };
         let program = place.authz(&name, *listen, *ops, &grpc, change).expect("a file");
         programs.push((Part::Authz(index), program));
     }

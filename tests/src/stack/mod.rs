@@ -10,6 +10,7 @@ use std::process::Output;
 use std::thread;
 use std::time::Duration;
 
+use portcullis_proto::mesh::{Files, Role};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -28,11 +29,13 @@ mod build;
 mod check;
 mod config;
 mod faults;
+mod mesh;
 mod upstream;
 
 pub use admin::admin;
 pub use build::{Builder, McpServer, Provider};
 pub use check::{Decision, Instance};
+pub use mesh::Mesh;
 pub use upstream::{Recorded, Upstream};
 
 const READY: Duration = Duration::from_secs(30);
@@ -49,6 +52,7 @@ pub struct Stack {
     parts: BTreeMap<Part, State>,
     shims: BTreeMap<Part, Shim>,
     small_disk: Option<SmallDisk>,
+    mesh: Option<Mesh>,
     upstream: Option<Upstream>,
     front: Option<Front>,
 }
@@ -123,6 +127,17 @@ impl Stack {
     /// Where configuration, data and logs are, until the stack is dropped.
     pub fn directory(&self) -> &std::path::Path {
         self.directory.path()
+    }
+
+    /// The control plane's gRPC, as authz and operators name it.
+    pub fn control_plane(&self) -> String {
+        let scheme = if self.mesh.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addresses.grpc)
+    }
+
+    /// The certificates of a stack that is built with [`Builder::mesh`].
+    pub fn mesh(&self) -> &Mesh {
+        self.mesh.as_ref().expect("built with Builder::mesh")
     }
 
     /// The recording MCP server.
@@ -204,9 +219,13 @@ impl Stack {
     /// Runs the control plane's command line, against this stack's control plane.
     pub async fn cli(&self, arguments: &[&str]) -> Output {
         let binary = workspace(CONTROL_PLANE).unwrap_or_else(|missing| panic!("{missing}"));
-        let control_plane = format!("http://{}", self.addresses.grpc);
         let mut command = Command::new(binary);
-        command.args(arguments).args(["--control-plane", &control_plane]).kill_on_drop(true);
+        command.args(arguments).args(["--control-plane", &self.control_plane()]).kill_on_drop(true);
+        if let Some(mesh) = &self.mesh {
+            let Files { ca, certificate, private_key } = mesh.files(Role::Admin);
+            command.arg("--ca").arg(ca).arg("--certificate").arg(certificate);
+            command.arg("--private-key").arg(private_key);
+        }
         timeout(COMMAND, command.output()).await.expect("an answer in time").expect("a process")
     }
 

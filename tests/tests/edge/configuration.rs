@@ -1,6 +1,6 @@
 //! The configuration itself.
 
-use portcullis_envoy::{Edge, Limits, SYSTEM_CA, VirtualHost, render};
+use portcullis_envoy::{Edge, Limits, Mesh, SYSTEM_CA, Tls, VirtualHost, render};
 use portcullis_tests::edge::{Certificate, Fixture, Request, server, validate};
 use url::Url;
 
@@ -13,6 +13,7 @@ fn sample() -> Edge {
         admin: "127.0.0.1:9901".parse().unwrap(),
         authz: vec!["authz.internal:9191".parse().unwrap(), "[::1]:9191".parse().unwrap()],
         control_plane: "127.0.0.1:8080".parse().unwrap(),
+        mesh: None,
         allowed_origins: vec!["https://app.example.com".to_owned(), "http://localhost:6274".to_owned()],
         trusted_ca: SYSTEM_CA.into(),
         virtual_hosts: vec![
@@ -48,6 +49,20 @@ fn envoy_takes_it_in_plain() {
 fn envoy_takes_it_with_tls() {
     let certificate = Certificate::of("DNS:mcp.example.com");
     assert_valid(&Edge { tls: Some(certificate.tls()), ..sample() });
+}
+
+#[test]
+fn envoy_takes_it_with_a_mesh() {
+    let certificate = Certificate::of("DNS:edge.portcullis.internal");
+    let Tls { certificate: chain, private_key } = certificate.tls();
+    let mesh = Mesh {
+        ca: chain.clone(),
+        certificate: chain,
+        private_key,
+        authz: "authz.portcullis.internal".to_owned(),
+        control_plane: "control-plane.portcullis.internal".to_owned(),
+    };
+    assert_valid(&Edge { mesh: Some(mesh), ..sample() });
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod authz;
 mod configuration;
 mod cors;
 mod limits;
+mod mesh;
 mod oauth;
 mod paths;
 mod spoofing;

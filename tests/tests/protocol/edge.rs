@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use portcullis_authz::check::Checker;
 use portcullis_authz::metrics::Metrics;
 use portcullis_authz::replica::Replica;
@@ -22,6 +22,7 @@ use portcullis_proto::ids::{InstanceName, Sequence};
 use portcullis_proto::random::Random;
 use portcullis_proto::time::{Clock, ManualClock, Timestamp};
 use portcullis_proto::v1::replica_client::ReplicaClient;
+use prost::Message;
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, unconstrained};
 
@@ -135,7 +136,9 @@ pub(crate) async fn status(checker: &Checker, server: &str, token: &str) -> i32 
             ..AttributeContext::default()
         }),
     };
-    match checker.check(&request).await.http_response {
+    let request = Message::decode(request.encode_to_vec().as_slice()).unwrap();
+    let response = CheckResponse::decode(checker.check(&request).await.as_bytes()).unwrap();
+    match response.http_response {
         Some(HttpResponse::OkResponse(_)) => 200,
         Some(HttpResponse::DeniedResponse(denied)) => denied.status.unwrap().code,
         other => panic!("{other:?}"),

@@ -11,7 +11,7 @@ use portcullis_control_plane::run;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_proto::ids::Sequence;
 use portcullis_proto::random::SystemRandom;
-use portcullis_proto::time::ManualClock;
+use portcullis_proto::time::{Clock, ManualClock};
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -35,7 +35,8 @@ impl Plane {
         let home = TempDir::new().unwrap();
         let config = support::config(home.path());
         let app = App::new(Parts {
-            keys: MasterKeys::open(&config.keys, &SystemRandom).unwrap(),
+            identity: None,
+            keys: MasterKeys::open(&config.keys, &SystemRandom, clock.now()).unwrap(),
             store: Arc::new(SledStore::open(&home.path().join("store"), &SystemRandom).unwrap()),
             config,
             signer: None,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use portcullis_proto::hardening::close_to_others;
 use portcullis_proto::revocation::{Entry, Position};
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
@@ -88,6 +89,10 @@ impl Store {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
         let lock = Arc::new(lock(path)?);
         let directory = path.join("sled");
+        close_to_others(path).map_err(at(path))?;
+        if directory.is_dir() {
+            close_to_others(&directory).map_err(at(&directory))?;
+        }
         let Database { db, records, log, count, loaded } = match open_database(&directory, max_records) {
             Err(Failure::Unreadable(reason)) => {
                 warn!(store = %path.display(), reason, "the store cannot be read: starting over");

@@ -17,14 +17,14 @@ fn each_value(value: &str, place: &str, cases: &[(&str, &str)]) {
 #[test]
 fn addresses_that_contradict_each_other() {
     let same = "listen: { http: 127.0.0.1:9, ops: 127.0.0.1:9 }\nedge:\n";
-    let anywhere = "listen: { http: 0.0.0.0:8080 }\nedge:\n";
+    let anywhere = "listen: { http: 0.0.0.0:8080 }\nmesh: secured_by_platform\nedge:\n";
     each(
         "edge:\n",
         &[
             (same, "p:1: listen: `http`, `grpc` and `ops` must be different addresses"),
             (
                 anywhere,
-                "p:2: edge: `control_plane` is missing: nobody can connect to `listen.http` 0.0.0.0:8080",
+                "p:3: edge: `control_plane` is missing: nobody can connect to `listen.http` 0.0.0.0:8080",
             ),
             ("listen: { http: 127.0.0.1:0, ops: 127.0.0.1:0 }\nedge:\n", "nothing"),
             (
@@ -63,7 +63,11 @@ fn sections_of_the_wrong_kind() {
 fn authz_instances() {
     let bad = |at| format!("p:2: edge.authz[{at}]: must be a host and a port, such as `authz-1:9191`");
     for wrong in ["'*:1'", "a:0", "a", "a:+1", "a:65536", "'::1:9191'", "':9191'", "http://a:1"] {
-        assert_eq!(changed("edge:\n", &format!("edge:\n  authz: [a:1, {wrong}]\n")), bad(1), "{wrong}");
+        assert_eq!(
+            changed("edge:\n", &format!("edge:\n  authz: [localhost:1, {wrong}]\n")),
+            bad(1),
+            "{wrong}"
+        );
     }
     each("edge:\n", &[("edge:\n  authz: []\n", "p:2: edge.authz: must have at least one `host:port`")]);
 }

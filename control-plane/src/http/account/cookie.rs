@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use portcullis_proto::random::{self, Random};
+use zeroize::Zeroizing;
 
 use crate::http::cookie::{LENGTH, Name};
 use crate::issuer::Issuer;
@@ -13,7 +14,7 @@ const NAME: Name = Name { secure: "__Host-portcullis-session", plain: "portculli
 const FORMS: &str = "account";
 
 /// The cookie's value: a secret that only this browser has, for as long as the session lives.
-pub(super) struct SessionCookie(String);
+pub(super) struct SessionCookie(Zeroizing<String>);
 
 // === impl SessionCookie ===
 
@@ -25,7 +26,7 @@ impl SessionCookie {
 
     /// For a new session.
     pub(super) fn new(random: &dyn Random) -> Self {
-        Self(random::base62(random, LENGTH))
+        Self(random::base62(random, LENGTH).into())
     }
 
     /// What the session is stored under.

@@ -26,7 +26,7 @@ use crate::http::router::router;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::provider::{Http, Provider};
-use crate::start::open_signer;
+use crate::start::{LostSigningKeys, open_signer};
 use crate::store::Store;
 use crate::store::sled::SledStore;
 
@@ -220,10 +220,12 @@ fn assemble(
         if *name == corp { provider.clone() } else { Arc::<Scripted>::default() }
     };
     let providers = config.providers.keys().map(|name| (name.clone(), connect(name))).collect();
+    let keys = MasterKeys::open(&directory.join("keys"), random.as_ref(), clock.now()).unwrap();
     App::new(Parts {
+        identity: None,
         store,
-        keys: MasterKeys::open(&directory.join("keys"), random.as_ref()).unwrap(),
-        signer: open_signer(&config, clock.as_ref()).unwrap(),
+        signer: open_signer(&config, &keys, clock.as_ref(), LostSigningKeys::Missed).unwrap(),
+        keys,
         providers,
         http: Http::new().unwrap(),
         web: web.clone(),

@@ -7,6 +7,7 @@ use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerNam
 use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 
+use crate::keys::Wrapped;
 use crate::oauth::client::{Client, ClientAuth, ClientSource};
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::{Enrolment, EnrolmentId};
@@ -14,9 +15,7 @@ use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pace::{Limit, Pace};
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
 use crate::oauth::pkce::CodeChallenge;
-use crate::oauth::provider_client::{
-    ActingClient, KeptAuth, KeptSecret, ProviderClient, ProviderClientId, Slot,
-};
+use crate::oauth::provider_client::{ActingClient, KeptAuth, ProviderClient, ProviderClientId, Slot};
 use crate::oauth::redirect_uri::{RedirectTarget, RedirectUri};
 use crate::oauth::refresh::{Given, RefreshToken, Rotation, Stage};
 use crate::oauth::renewal::Renewal;
@@ -102,7 +101,7 @@ pub(crate) fn provider_client(name: &str, slot: &Slot) -> ProviderClient {
         id: ProviderClientId::new(name),
         slot: slot.clone(),
         client_id: format!("{name} at the provider"),
-        auth: KeptAuth::SecretBasic(KeptSecret {
+        auth: KeptAuth::SecretBasic(Wrapped {
             master_key: "key-1".into(),
             sealed: Sealed::from_bytes([3; 60]),
         }),

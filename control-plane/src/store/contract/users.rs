@@ -191,26 +191,3 @@ pub(crate) async fn a_user_has_grants_while_they_live(store: &dyn Store) {
     store.sweep(at(10 * LOGIN), MANY).await.unwrap();
     assert!(of("b", MANY).await.is_empty() && of("nobody", MANY).await.is_empty());
 }
-
-pub(crate) async fn t34_what_is_sealed_is_known_of_also_where_no_grant_lives(store: &dyn Store) {
-    assert!(!store.has_sealed().await.unwrap());
-    granted(store, "a", at(0)).await;
-    store.revoke(Scope::Everything, at(1)).await.unwrap();
-    assert!(store.grants(None, 1).await.unwrap().is_empty() && store.has_sealed().await.unwrap());
-    for _ in 0..8 {
-        store.sweep(at(1), MANY).await.unwrap();
-    }
-    assert!(!store.has_sealed().await.unwrap(), "nothing is left");
-    enrolled(store, "e", at(1)).await;
-    store.revoke(Scope::Everything, at(1)).await.unwrap();
-    for _ in 0..8 {
-        store.sweep(at(1), MANY).await.unwrap();
-    }
-    assert!(store.has_sealed().await.unwrap(), "the user's token");
-    store.remove_user_token(&holder("e"), at(1)).await.unwrap();
-    assert!(!store.has_sealed().await.unwrap());
-    register(store, "c").await;
-    let provider_client = super::fixtures::provider_client("p", &super::fixtures::slot("c"));
-    store.keep_provider_client(provider_client, MANY, at(1)).await.unwrap();
-    assert!(store.has_sealed().await.unwrap(), "a client's secret at a provider");
-}

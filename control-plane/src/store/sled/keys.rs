@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, Subject, TokenId};
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerName, Subject, TokenId};
 use portcullis_proto::revocation::Scope;
 use portcullis_proto::seal::Owner;
 use portcullis_proto::time::Timestamp;
@@ -182,6 +182,29 @@ impl Key {
     pub(super) fn as_client(&self) -> Option<ClientId> {
         let id = self.0.strip_prefix(&[Table::Client.prefix()])?;
         std::str::from_utf8(id).ok().map(ClientId::new)
+    }
+
+    /// The enrolment that the key is of.
+    pub(super) fn as_enrolment(&self) -> Option<[u8; 32]> {
+        self.0.strip_prefix(&[Table::Enrolment.prefix()])?.try_into().ok()
+    }
+
+    /// The holder of the token that the key is of: the names, each after its length.
+    pub(super) fn as_holder(&self) -> Option<Holder> {
+        let mut rest = self.0.strip_prefix(&[Table::UserToken.prefix()])?;
+        let mut name = || {
+            let (length, behind) = rest.split_first_chunk()?;
+            let (name, behind) =
+                behind.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+            rest = behind;
+            std::str::from_utf8(name).ok()
+        };
+        let (provider, subject, server) = (name()?, name()?, name()?);
+        rest.is_empty().then(|| Holder {
+            provider: ProviderName::new(provider),
+            subject: Subject::new(subject),
+            server: ServerName::new(server),
+        })
     }
 
     pub(super) fn table(&self) -> Option<Table> {

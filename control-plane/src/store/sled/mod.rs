@@ -22,6 +22,7 @@ mod tables;
 mod tokens;
 mod tx;
 mod users;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ use portcullis_proto::time::Timestamp;
 use tokio::sync::watch;
 
 use self::committer::{Committer, MakeDurable};
-use self::keys::{Key, Meta, Table};
+use self::keys::{Key, Meta};
 use self::rows::{Read, backend};
 use self::tx::Tx;
 use super::lease::{Lease, Leasing};
@@ -277,15 +278,6 @@ impl Store for SledStore {
 
     async fn base(&self) -> Result<Position, StoreError> {
         log::base(self.tree()?)
-    }
-
-    async fn has_sealed(&self) -> Result<bool, StoreError> {
-        for table in [Table::Grant, Table::UserToken, Table::ProviderClient] {
-            if let Some(row) = rows::scan(self.tree()?, &Key::first(table), &Key::end(table)).next() {
-                return row.map(|_| true);
-            }
-        }
-        Ok(false)
     }
 
     async fn swept_at(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ::sled::{Db, Tree};
+use portcullis_proto::hardening::close_to_others;
 use portcullis_proto::ids::Epoch;
 use portcullis_proto::random::Random;
 use portcullis_proto::revocation::Position;
@@ -94,6 +95,7 @@ pub(super) fn open(path: &Path, random: &dyn Random) -> Result<(Db, MakeDurable)
     create_directory(path).map_err(at(path))?;
     refuse_foreign_files(path)?;
     wait_for_lock(path)?;
+    close_to_others(path).map_err(at(path))?;
     remove_unfinished_snapshots(path).map_err(at(path))?;
     sync_what_was_left(path).map_err(at(path))?;
     let config =

@@ -50,3 +50,19 @@ fn what_belongs_to_one_user_is_not_listed_for_another() {
     let other = Key::access_of(&GrantId::new("ga"), &TokenId::from_slice(&[0; 32]).unwrap());
     assert!(other < first || end <= other);
 }
+
+#[test]
+fn a_users_token_tells_whose_it_is() {
+    for (provider, subject, server) in [("corp", "jane", "docs"), ("", "a\0b", "\u{e9}")] {
+        let holder = Holder {
+            provider: ProviderName::new(provider),
+            subject: Subject::new(subject),
+            server: ServerName::new(server),
+        };
+        assert_eq!(Key::user_token(&holder).as_holder(), Some(holder.clone()));
+        let key = Key::user_token(&holder);
+        assert_eq!(Key::from(&key.as_ref()[..key.as_ref().len() - 1]).as_holder(), None);
+        assert_eq!(Key::from([key.as_ref(), b"x"].concat().as_slice()).as_holder(), None);
+    }
+    assert_eq!(Key::grant(&GrantId::new("g")).as_holder(), None);
+}
