@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use portcullis_control_plane::oauth::pace::Limit;
+use portcullis_control_plane::oauth::refresh::Rotation;
 use portcullis_control_plane::store::sled::SledStore;
 use portcullis_control_plane::store::{Granted, Redeemed, Rotated, Store};
 use portcullis_proto::random::{self, SystemRandom};
@@ -23,6 +25,8 @@ use rows::{client, code, grant, issue, token};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const OPERATIONS: usize = 20_000;
+const ROTATION: Rotation =
+    Rotation { grace: Duration::from_secs(30), limit: Limit { every: Duration::from_mins(30), burst: 100 } };
 
 #[tokio::main]
 async fn main() {
@@ -81,8 +85,7 @@ async fn redeem(store: Arc<SledStore>, id: String) {
 
 async fn rotate(store: Arc<SledStore>, id: String) {
     let (old, answer) = (token(&id, 3), Sealed::from_bytes([9; 200]));
-    let rotated =
-        store.rotate(&old, issue(&id, 4, Some(old), NOW), answer, Duration::from_secs(30), NOW).await;
+    let rotated = store.rotate(&old, issue(&id, 4, Some(old), NOW), answer, ROTATION, NOW).await;
     assert_eq!(rotated.expect("a rotation"), Rotated::Issued);
 }
 

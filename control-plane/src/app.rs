@@ -17,6 +17,7 @@ use crate::instances::Instances;
 use crate::issuer::Issuers;
 use crate::keys::{FormKey, MasterKeys};
 use crate::metrics::{Metrics, ScopeLabel};
+use crate::oauth::grant::Grant;
 use crate::provider::{Http, Provider};
 use crate::signing::Signer;
 use crate::store::{Store, StoreError};
@@ -91,9 +92,11 @@ impl App {
     pub fn new(parts: Parts) -> Arc<Self> {
         let metrics = Metrics::default();
         let policy = parts.config.clients.metadata_documents.clone();
+        let issuers = Issuers::new(&parts.config);
+        let own = issuers.origins().to_vec();
         Arc::new(Self {
-            issuers: Issuers::new(&parts.config),
-            documents: policy.map(|policy| Documents::new(parts.web, policy)),
+            issuers,
+            documents: policy.map(|policy| Documents::new(parts.web, policy, own)),
             form_key: parts.keys.form_key(),
             recipes: Recipes::new(&parts.config, parts.keys.revision_key()),
             signer: parts.signer,
@@ -127,6 +130,12 @@ impl App {
     pub fn server(&self, name: &ServerName) -> Option<(&Server, &Arc<dyn Provider>)> {
         let server = self.config.servers.get(name)?;
         Some((server, self.providers.get(&server.provider)?))
+    }
+
+    /// Whether the grant's server has another provider by now. Then the grant is nobody's any more: the server's users are
+    /// the other provider's, and who may in is said of them.
+    pub fn has_moved(&self, grant: &Grant) -> bool {
+        self.config.servers.get(&grant.server).is_some_and(|server| server.provider != grant.provider)
     }
 
     /// Revokes, and says so in log and metrics.

@@ -4,7 +4,7 @@ use portcullis_proto::ids::ClientId;
 use thiserror::Error;
 
 use crate::app::App;
-use crate::client_document::DocumentError;
+use crate::client_document::{DocumentError, Standing};
 use crate::oauth::client::{Client, ClientAuth, ClientSource};
 use crate::oauth::document_url::{self, DocumentUrl};
 use crate::store::{Registered, StoreError};
@@ -29,10 +29,7 @@ pub async fn find(app: &App, id: &ClientId) -> Result<Client, ClientError> {
         return Ok(client.clone());
     }
     if DocumentUrl::is_meant_by(id.as_str()) {
-        let documents = app.documents.as_ref().ok_or(ClientError::Unknown)?;
-        let url = DocumentUrl::parse(id.as_str()).map_err(DocumentError::from)?;
-        let client = documents.client(&url, app.issuers.origins(), app.now()).await?;
-        return Ok(client.as_ref().clone());
+        return described(app, id, used(app, id).await?).await;
     }
     if id.as_str().len() > document_url::MAX_LEN {
         return Err(ClientError::Unknown);
@@ -40,6 +37,37 @@ pub async fn find(app: &App, id: &ClientId) -> Result<Client, ClientError> {
     let client = app.store.client(id, app.now()).await?;
     // What the store has of others is a record: they are what their documents or the configuration say, or nothing.
     client.filter(|client| client.source == ClientSource::Registered).ok_or(ClientError::Unknown)
+}
+
+/// What a document says of its client. The record of one that somebody has logged in with follows it in how the client
+/// proves who it is: one that was public, and is not any more, must not pass for public while its document is out of reach.
+async fn described(app: &App, id: &ClientId, record: Option<Client>) -> Result<Client, ClientError> {
+    let documents = app.documents.as_ref().ok_or(ClientError::Unknown)?;
+    let url = DocumentUrl::parse(id.as_str()).map_err(DocumentError::from)?;
+    let standing = if record.is_some() { Standing::Known } else { Standing::Stranger };
+    let client = documents.client(&url, standing, app.now()).await?.as_ref().clone();
+    if record.is_some_and(|record| record.auth != client.auth) {
+        remember(app, client.clone()).await?;
+    }
+    Ok(client)
+}
+
+/// The record of a client that somebody has logged in with.
+async fn used(app: &App, id: &ClientId) -> Result<Option<Client>, ClientError> {
+    if id.as_str().len() > document_url::MAX_LEN {
+        return Ok(None);
+    }
+    let record = app.store.client(id, app.now()).await?;
+    Ok(record.filter(|record| record.unused_until.is_none()))
+}
+
+/// [`find_or_recall`] for whoever only says who they are. Nothing has been issued to a client that nobody has logged in
+/// with, so nobody is asked about one: a request that takes no account must not make us fetch what it names.
+pub async fn find_to_authenticate(app: &App, id: &ClientId) -> Result<Client, ClientError> {
+    if DocumentUrl::is_meant_by(id.as_str()) && used(app, id).await?.is_none() {
+        return Err(ClientError::Unknown);
+    }
+    find_or_recall(app, id).await
 }
 
 /// The same for whoever somebody has approved or logged in with before: while a document cannot be fetched, a client that proves

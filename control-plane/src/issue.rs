@@ -5,13 +5,14 @@ use portcullis_proto::random::Random;
 use portcullis_proto::seal::{Field, OpenError, SealingKey};
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{Access, Refresh, Token};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::Lifetimes;
 use crate::keys::MasterKeys;
 use crate::oauth::grant::{AccessToken, Grant};
-use crate::oauth::refresh::{RefreshToken, Stage};
+use crate::oauth::pace::Pace;
+use crate::oauth::refresh::{Given, RefreshToken, Stage};
 use crate::oauth::scope::Scopes;
 use crate::store::Issue;
 
@@ -33,13 +34,23 @@ pub struct Issuance<'a> {
 /// A successful answer of the token endpoint (RFC 6749 section 5.1), as it is sent.
 pub type Answer = Zeroizing<Vec<u8>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct AnswerBody<'a> {
     access_token: &'a str,
-    token_type: &'static str,
+    token_type: &'a str,
     expires_in: u64,
     refresh_token: &'a str,
     scope: String,
+}
+
+/// An answer that is given again, with the time that its access token has left.
+pub fn with_time_left(answer: Answer, expires_at: Timestamp, now: Timestamp) -> Answer {
+    let mut again = Zeroizing::new(Vec::with_capacity(ROOM));
+    let written = serde_json::from_slice(&answer).and_then(|body| {
+        let expires_in = expires_at.since(now).as_secs();
+        serde_json::to_writer(&mut *again, &AnswerBody { expires_in, ..body })
+    });
+    if written.is_ok() { again } else { answer }
 }
 
 // === impl Issuance ===
@@ -69,6 +80,9 @@ impl Issuance<'_> {
         let mut body = Zeroizing::new(Vec::with_capacity(ROOM));
         #[expect(clippy::expect_used, reason = "strings and a number always serialize")]
         serde_json::to_writer(&mut *body, &answer).expect("an answer is JSON");
+        // Whoever has the refresh token may get the answer that brought it again, and nobody else.
+        let own_key = SealingKey::of_token(refresh.as_presented());
+        let sealed = own_key.seal(random, &grant.id, Field::RefreshAnswer, &body);
         let issue = Issue {
             access: (
                 access.id(),
@@ -89,6 +103,8 @@ impl Issuance<'_> {
                     expires_at: now.after(lifetimes.refresh_token),
                     predecessor: self.predecessor,
                     stage: Stage::Current,
+                    given: Some(Given { access: access.id(), answer: sealed }),
+                    pace: Pace::default(),
                 },
             ),
         };

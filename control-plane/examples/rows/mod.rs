@@ -7,10 +7,11 @@ use std::time::Duration;
 use portcullis_control_plane::oauth::client::{Client, ClientAuth, ClientSource};
 use portcullis_control_plane::oauth::code::Code;
 use portcullis_control_plane::oauth::grant::{AccessToken, Grant, Upstream};
+use portcullis_control_plane::oauth::pace::Pace;
 use portcullis_control_plane::oauth::pkce::CodeChallenge;
 use portcullis_control_plane::oauth::provider_client::ActingClient;
 use portcullis_control_plane::oauth::redirect_uri::{RedirectTarget, RedirectUri};
-use portcullis_control_plane::oauth::refresh::{RefreshToken, Stage};
+use portcullis_control_plane::oauth::refresh::{Given, RefreshToken, Stage};
 use portcullis_control_plane::oauth::renewal::Renewal;
 use portcullis_control_plane::oauth::scope::Scopes;
 use portcullis_control_plane::store::Issue;
@@ -48,6 +49,7 @@ pub(crate) fn grant(id: &str, now: Timestamp) -> Grant {
         acting: ActingClient::App,
         subject: Subject::new("248289761001"),
         email: Some("user@example.com".into()),
+        email_verified: true,
         scopes: scopes(),
         created_at: now,
         expires_at: now.after(Duration::from_mins(1)),
@@ -101,6 +103,8 @@ pub(crate) fn issue(grant: &str, kind: u8, predecessor: Option<TokenId>, now: Ti
         expires_at: now.after(Duration::from_hours(30 * 24)),
         predecessor,
         stage: Stage::Current,
+        given: Some(Given { access: token(grant, kind), answer: Sealed::from_bytes([9; 250]) }),
+        pace: Pace::default(),
     };
     Issue { access: (token(grant, kind), access), refresh: (token(grant, kind + 1), refresh) }
 }

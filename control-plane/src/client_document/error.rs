@@ -16,6 +16,9 @@ pub enum DocumentError {
     /// `clients.metadata_documents.allowed_domains` leaves it out.
     #[error("applications of this domain are not admitted here")]
     NotAllowed,
+    /// A URL of ours.
+    #[error("its URL is on this very service")]
+    Own,
     /// Another port than https's.
     #[error("its URL has a port that is not allowed")]
     Port,

@@ -13,21 +13,23 @@ use http::{HeaderMap, StatusCode, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy as Redirects;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::error::DocumentError;
 use super::freshness::fresh_for;
 use super::policy::Policy;
+use super::turns::Turns;
 use crate::oauth::document_url::DocumentUrl;
 
 /// Longest document, in bytes (the draft recommends 5 KB).
 pub(super) const MAX_BODY: usize = 5 * 1024;
-/// How long a fetch may take in all: waiting for its turn, names, connection, answer.
+/// How long a fetch may take in all: names, connection, answer.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// How long it may wait for its turn before. Three fetches in a row, the most that a request can need, end before the
+/// request's own time is over.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long connecting may take, of that.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How many fetches there are at a time.
-const AT_A_TIME: usize = 32;
 
 const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 
@@ -40,11 +42,20 @@ pub struct Page {
     pub fresh_for: Duration,
 }
 
+/// For whose sake something is fetched. Nobody who is known waits for those who are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Of a client that somebody has logged in with.
+    Known,
+    /// Of one that anybody may have made up.
+    Stranger,
+}
+
 /// The Internet, as far as documents are concerned.
 #[async_trait]
 pub trait Web: Send + Sync + 'static {
     /// Gets a JSON document.
-    async fn get(&self, url: &DocumentUrl) -> Result<Page, DocumentError>;
+    async fn get(&self, url: &DocumentUrl, standing: Standing) -> Result<Page, DocumentError>;
 }
 
 /// What names mean.
@@ -54,16 +65,22 @@ pub trait Names: Send + Sync + 'static {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The machine's own resolver. It waits in a thread for as long as it likes, so there are only so many at a time, those
-/// that nobody waits for any more included.
+/// The machine's own resolver. It waits in a thread for as long as it likes, so threads have turns, those that nobody
+/// waits for any more included.
 #[derive(Debug)]
-pub struct SystemNames(Arc<Semaphore>);
+pub struct SystemNames(Turns);
 
 /// The Internet without what is only ours.
 pub struct GuardedWeb {
+    known: Lane,
+    strangers: Lane,
+}
+
+/// What those of one standing share: others do not get in their way.
+struct Lane {
     /// A client for each port, which connects to nothing that the policy does not reach at that port.
     clients: BTreeMap<u16, reqwest::Client>,
-    turns: Semaphore,
+    turns: Turns,
 }
 
 /// Stands between names and connections: what it does not hand out is not connected to. There is no second look-up
@@ -83,14 +100,14 @@ struct NoneReached;
 
 impl Default for SystemNames {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_A_TIME)))
+        Self(Turns::new())
     }
 }
 
 #[async_trait]
 impl Names for SystemNames {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let turn = self.0.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let turn = self.0.take(host).await.ok_or_else(|| io::Error::other("too many wait"))?;
         let host = host.to_owned();
         let look_up = move || {
             let _turn = turn;
@@ -105,37 +122,48 @@ impl Names for SystemNames {
 impl GuardedWeb {
     /// Fails where there are no root certificates to trust, or the policy's own cannot be read.
     pub fn new(policy: &Policy) -> Result<Self, reqwest::Error> {
-        Self::with_names(policy, &(Arc::new(SystemNames::default()) as Arc<dyn Names>))
+        Self::with_names(policy, &|| Arc::new(SystemNames::default()))
     }
 
-    /// With another resolver.
-    pub fn with_names(policy: &Policy, names: &Arc<dyn Names>) -> Result<Self, reqwest::Error> {
+    /// With other resolvers, one for each standing.
+    pub fn with_names(policy: &Policy, names: &dyn Fn() -> Arc<dyn Names>) -> Result<Self, reqwest::Error> {
+        Ok(Self { known: Lane::new(policy, &names())?, strangers: Lane::new(policy, &names())? })
+    }
+}
+
+// === impl Lane ===
+
+impl Lane {
+    fn new(policy: &Policy, names: &Arc<dyn Names>) -> Result<Self, reqwest::Error> {
         let policy = Arc::new(policy.clone());
         let client = |port| {
             let guard = Guard { port, policy: policy.clone(), names: names.clone() };
             client(&policy, port, guard).map(|client| (port, client))
         };
         let clients = policy.ports().map(client).collect::<Result<_, _>>()?;
-        Ok(Self { clients, turns: Semaphore::new(AT_A_TIME) })
+        Ok(Self { clients, turns: Turns::new() })
     }
 }
 
 #[async_trait]
 impl Web for GuardedWeb {
-    async fn get(&self, url: &DocumentUrl) -> Result<Page, DocumentError> {
-        let client = self.clients.get(&url.port()).ok_or(DocumentError::Port)?;
-        let fetch = async {
-            let _turn = self.turns.acquire().await;
-            fetch(client, url).await
+    async fn get(&self, url: &DocumentUrl, standing: Standing) -> Result<Page, DocumentError> {
+        let lane = match standing {
+            Standing::Known => &self.known,
+            Standing::Stranger => &self.strangers,
         };
-        let late = |_| DocumentError::Unavailable("no answer in time");
-        tokio::time::timeout(DEADLINE, fetch).await.map_err(late)?
+        let client = lane.clients.get(&url.port()).ok_or(DocumentError::Port)?;
+        let crowded = DocumentError::Unavailable("too many others are being fetched");
+        let turn = timeout(PATIENCE, lane.turns.take(url.host())).await;
+        let _turn = turn.ok().flatten().ok_or(crowded)?;
+        let in_vain = |_| DocumentError::Unavailable("no answer in time");
+        timeout(DEADLINE, fetch(client, url)).await.map_err(in_vain)?
     }
 }
 
 impl std::fmt::Debug for GuardedWeb {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GuardedWeb").field("ports", &self.clients.keys()).finish_non_exhaustive()
+        f.debug_struct("GuardedWeb").field("ports", &self.known.clients.keys()).finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,7 @@ mod fetch;
 mod freshness;
 mod policy;
 mod shelf;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::oauth::document_url::DocumentUrl;
 use crate::provider::KeySet;
 
 pub use self::error::DocumentError;
-pub use self::fetch::{GuardedWeb, Names, Page, SystemNames, Web};
+pub use self::fetch::{GuardedWeb, Names, Page, Standing, SystemNames, Web};
 pub use self::policy::{Development, DomainPattern, Policy};
 
 /// How old a key set must be for a key that is not in it to be worth a fetch: what names unknown keys more often than
@@ -38,6 +39,8 @@ const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Documents {
     web: Arc<dyn Web>,
     policy: Policy,
+    /// Our own origins: no client is sent back there, and nothing is fetched from there.
+    own: Vec<Origin>,
     clients: Shelf<Client>,
     keys: Shelf<KeySet>,
 }
@@ -46,23 +49,21 @@ pub struct Documents {
 
 impl Documents {
     /// None has been fetched.
-    pub fn new(web: Arc<dyn Web>, policy: Policy) -> Self {
-        Self { web, policy, clients: Shelf::new(), keys: Shelf::new() }
+    pub fn new(web: Arc<dyn Web>, policy: Policy, own: Vec<Origin>) -> Self {
+        Self { web, policy, own, clients: Shelf::new(), keys: Shelf::new() }
     }
 
-    /// The client that the document at this URL describes. `own` are our origins, where no client is sent back to.
+    /// The client that the document at this URL describes.
     pub async fn client(
         &self,
         url: &DocumentUrl,
-        own: &[Origin],
+        standing: Standing,
         now: Timestamp,
     ) -> Result<Arc<Client>, DocumentError> {
-        if !self.policy.trusts(url) {
-            return Err(DocumentError::NotAllowed);
-        }
+        self.admit(url)?;
         let fetch = async {
-            let fetched = self.web.get(url).await.and_then(|page| {
-                let client = document::client(&page.body, url, own, now)?;
+            let fetched = self.web.get(url, standing).await.and_then(|page| {
+                let client = document::client(&page.body, url, &self.own, now)?;
                 Ok((client, page.fresh_for))
             });
             match &fetched {
@@ -81,19 +82,18 @@ impl Documents {
         self.clients.kept(id.as_str()).await
     }
 
-    /// The key set at this URL; fetched anew where it is fresh, but `lacks` the key that is looked for.
+    /// The key set at this URL, which the document of a known client names; fetched anew where it is fresh, but `lacks` the
+    /// key that is looked for. Where that cannot be done, what is fresh stays for those whose keys it has.
     pub async fn keys(
         &self,
         uri: &str,
         lacks: impl Fn(&KeySet) -> bool,
     ) -> Result<Arc<KeySet>, DocumentError> {
         let url = DocumentUrl::parse(uri)?;
-        if !self.policy.trusts(&url) {
-            return Err(DocumentError::NotAllowed);
-        }
+        self.admit(&url)?;
         let get = async |max_age| {
             let fetch = async {
-                let page = self.web.get(&url).await?;
+                let page = self.web.get(&url, Standing::Known).await?;
                 let jwks = serde_json::from_slice(&page.body).map_err(|_| KeyError::Syntax)?;
                 Ok((client_keys::key_set(&jwks)?, page.fresh_for))
             };
@@ -101,6 +101,14 @@ impl Documents {
         };
         let keys = get(Duration::MAX).await?;
         if lacks(&keys) { get(UNKNOWN_KEY_INTERVAL).await } else { Ok(keys) }
+    }
+
+    /// Whether anything is fetched from there. What we would ask ourselves could make us ask ourselves again.
+    fn admit(&self, url: &DocumentUrl) -> Result<(), DocumentError> {
+        if self.own.contains(&url.url().origin()) {
+            return Err(DocumentError::Own);
+        }
+        if self.policy.trusts(url) { Ok(()) } else { Err(DocumentError::NotAllowed) }
     }
 }
 

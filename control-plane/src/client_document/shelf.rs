@@ -19,8 +19,11 @@ pub(super) struct Shelf<T>(Cache<String, Kept<T>>);
 
 struct Kept<T> {
     answer: Result<Arc<T>, DocumentError>,
+    /// When it was last asked for.
     at: Instant,
     until: Instant,
+    /// Why there is nothing newer, where that was asked for in vain.
+    no_newer: Option<DocumentError>,
 }
 
 // === impl Shelf ===
@@ -31,7 +34,8 @@ impl<T: Send + Sync + 'static> Shelf<T> {
     }
 
     /// What is kept under the URL, where it is still fresh and not older than `max_age`; or else what `fetch` brings,
-    /// with the time that it is fresh for.
+    /// with the time that it is fresh for. Where that fails, what is still fresh stays for those to whom its age does not
+    /// matter: whoever wants something newer cannot spoil it.
     pub(super) async fn get(
         &self,
         url: &str,
@@ -42,12 +46,21 @@ impl<T: Send + Sync + 'static> Shelf<T> {
             let fetched = fetch.await;
             let at = Instant::now();
             let kept_for = fetched.as_ref().map_or(FAILURE_KEPT, |(_, fresh_for)| *fresh_for);
-            Kept { answer: fetched.map(|(value, _)| Arc::new(value)), at, until: at + kept_for }
+            let fetched = fetched.map(|(value, _)| Arc::new(value));
+            let before = self.0.get(url).await.filter(|kept| kept.answer.is_ok() && kept.until > at);
+            match (fetched, before) {
+                (Err(error), Some(before)) => Kept { at, no_newer: Some(error), ..before },
+                (answer, _) => Kept { answer, at, until: at + kept_for, no_newer: None },
+            }
         };
         let is_old = |kept: &Kept<T>| {
             kept.until <= Instant::now() || kept.answer.is_ok() && kept.at.elapsed() >= max_age
         };
-        self.0.entry_by_ref(url).or_insert_with_if(fetch, is_old).await.into_value().answer
+        let kept = self.0.entry_by_ref(url).or_insert_with_if(fetch, is_old).await.into_value();
+        match kept.no_newer {
+            Some(error) if max_age < Duration::MAX => Err(error),
+            _ => kept.answer,
+        }
     }
 
     /// What is kept under the URL, however old.
@@ -60,7 +73,8 @@ impl<T: Send + Sync + 'static> Shelf<T> {
 
 impl<T> Clone for Kept<T> {
     fn clone(&self) -> Self {
-        Self { answer: self.answer.clone(), at: self.at, until: self.until }
+        let Self { answer, no_newer, .. } = self;
+        Self { answer: answer.clone(), no_newer: no_newer.clone(), ..*self }
     }
 }
 
@@ -119,6 +133,25 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 1);
         advance(Duration::from_secs(1)).await;
         assert_eq!(shelf.get("a", Duration::MAX, fetch(&count)).await, Ok(Arc::new(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_something_newer_in_vain_leaves_what_is_fresh() {
+        let (shelf, count) = (Shelf::new(), AtomicU32::new(0));
+        let minute = Duration::from_mins(1);
+        assert_eq!(shelf.get("a", Duration::MAX, fetch(&count)).await, Ok(Arc::new(1)));
+        advance(minute).await;
+        assert_eq!(shelf.get("a", minute, fail(&count)).await, Err(DOWN));
+        assert_eq!(shelf.get("a", Duration::MAX, fail(&count)).await, Ok(Arc::new(1)));
+        assert_eq!(shelf.get("a", minute, fail(&count)).await, Err(DOWN));
+        assert_eq!(count.load(Ordering::SeqCst), 2, "and is not asked for again at once");
+        advance(minute).await;
+        assert_eq!(shelf.get("a", minute, fetch(&count)).await, Ok(Arc::new(3)));
+        // It is no fresher for having been asked about.
+        advance(Duration::from_mins(59)).await;
+        assert_eq!(shelf.get("a", minute, fail(&count)).await, Err(DOWN));
+        advance(minute).await;
+        assert_eq!(shelf.get("a", Duration::MAX, fail(&count)).await, Err(DOWN));
     }
 
     #[tokio::test(start_paused = true)]

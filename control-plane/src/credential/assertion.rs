@@ -38,6 +38,9 @@ struct Claims<'a> {
     /// As the provider names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
+    /// Whether the provider vouches for it (OpenID Connect Core section 5.1); there where `email` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
 }
 
 /// An assertion about whoever uses this token at this server, and until when it is to be used.
@@ -60,6 +63,7 @@ pub(super) fn make(
         exp: now.after(LIFE).as_secs(),
         provider: grant.provider.as_str(),
         email: grant.email.as_deref(),
+        email_verified: grant.email.as_ref().map(|_| grant.email_verified),
     };
     Ok((signer.sign(&claims)?.into(), now.after(LIFE.saturating_sub(SPARE))))
 }

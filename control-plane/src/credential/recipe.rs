@@ -63,8 +63,8 @@ impl Recipes {
     }
 }
 
-/// The number of all that decides how credentials of this server are made. An MCP server hears its own URL in an
-/// assertion, so that is part of it there.
+/// The number of all that decides how credentials of this server are made, and for whom: after a move to another provider
+/// authz must ask about every token. An MCP server hears its own URL in an assertion, so that is part of it there.
 fn revision(key: &RevisionKey, server: &Server, secret: Option<&SecretString>) -> u64 {
     let (mode, header) = match &server.credential {
         CredentialMode::ProviderToken => ("provider_token", None),
@@ -80,7 +80,8 @@ fn revision(key: &RevisionKey, server: &Server, secret: Option<&SecretString>) -
     let audience = if server.is_told_by_assertion() { server.url.as_str() } else { "" };
     let secret = secret.map_or("", |secret| secret.expose_secret());
     let assertion = server.assertion.as_deref().unwrap_or_default();
-    key.number(&[mode, name, scheme, secret, assertion, audience].map(str::as_bytes))
+    let provider = server.provider.as_str();
+    key.number(&[provider, mode, name, scheme, secret, assertion, audience].map(str::as_bytes))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use super::*;
 use crate::config::{Config, StaticCredential};
 use crate::http::tests::harness::{DEMO, ISSUER, World};
 use crate::http::tests::login::public;
+use crate::http::tests::provider::jane;
+use crate::oauth::admission::Facts;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const KEY_SET: &str = "/.well-known/jwks.json";
@@ -109,6 +111,7 @@ async fn an_assertion_says_who_calls_where_and_is_verified_by_what_the_metadata_
             "exp": now + 300,
             "provider": "corp",
             "email": grant.email.as_deref().unwrap(),
+            "email_verified": false,
         })
     );
     assert_eq!(expires_at, Some(world.now().after(Duration::from_secs(270))), "with some to spare");
@@ -118,6 +121,20 @@ async fn an_assertion_says_who_calls_where_and_is_verified_by_what_the_metadata_
 }
 
 const JTI_LENGTH: usize = 22;
+
+#[tokio::test]
+async fn t12_an_assertion_says_whether_anybody_vouches_for_the_address() {
+    for email_verified in [false, true] {
+        let world = World::with(|config| demo(config).credential = CredentialMode::Assertion);
+        world.provider.answers(|script| script.user = jane(Facts { email_verified, ..Facts::default() }));
+        let client = world.register(public()).await;
+        let access = world.tokens(&client).await.access;
+        let (token, grant) = world.access_token(&access).await.unwrap();
+        let (headers, _) = composed(&world, &token, &grant).await;
+        let claims = verified(&world, headers[0].1.strip_prefix("Bearer ").unwrap(), DEMO).await.unwrap();
+        assert_eq!(claims["email_verified"], email_verified);
+    }
+}
 
 #[tokio::test]
 async fn an_assertion_may_come_beside_another_credential() {

@@ -11,7 +11,7 @@ use portcullis_proto::ids::ClientId;
 
 use super::browser::Browser;
 use super::extract::AtIssuer;
-use super::page::{Consent, page, problem};
+use super::page::{Consent, page, problem, problem_going_back};
 use super::respond::reached;
 use super::server_choice;
 use crate::app::App;
@@ -38,7 +38,17 @@ pub enum Refusal {
     /// The same, because of a limit.
     Limit(Limit, String),
     /// The client is told.
-    Redirect(RedirectTarget, Option<String>, OAuthError),
+    Redirect(WayBack),
+}
+
+/// The way back to the client with an error.
+pub struct WayBack {
+    target: RedirectTarget,
+    state: Option<String>,
+    error: OAuthError,
+    /// Whether an operator vouches for the client. Nobody else's request may redirect by itself: where anybody can be a
+    /// client, a request that is wrong on purpose would make this service lead to any page (RFC 9700 section 4.11.2).
+    pub is_trusted: bool,
 }
 
 /// Shows the consent page, or says what is wrong.
@@ -74,10 +84,12 @@ pub async fn authorize(
             Metrics::count(&app.metrics.authorizations, "refused");
             reached(limit, problem(StatusCode::BAD_REQUEST, UNUSABLE, &message))
         }
-        Err(Refusal::Redirect(target, state, error)) => {
+        Err(Refusal::Redirect(back)) => {
             Metrics::count(&app.metrics.authorizations, "refused");
+            let WayBack { error, .. } = &back;
             tracing::info!(error = error.code.as_str(), why = error.description, "authorization refused");
-            reached(error.limit, see_other(&error_url(&issuer, &target, state.as_deref(), &error)))
+            let limit = back.limit();
+            reached(limit, if back.is_trusted { see_other(&back.url(&issuer)) } else { back.page(&issuer) })
         }
     }
 }
@@ -98,8 +110,10 @@ pub async fn examine(app: &App, issuer: &Issuer, query: &str) -> Result<(Client,
     let client = clients::find(app, &id).await?;
     let target = request::target(&params, &client, app.issuers.origins()).map_err(|error| faulty(&error))?;
     let state = params.get("state").map(ToOwned::to_owned);
-    let checked = request::check(&params, &client, target.clone(), &issuer.resources)
-        .map_err(|error| Refusal::Redirect(target, state, error))?;
+    let checked = request::check(&params, &client, target.clone(), &issuer.resources).map_err(|error| {
+        let is_trusted = client.source == ClientSource::Configured;
+        Refusal::Redirect(WayBack { target, state, error, is_trusted })
+    })?;
     Ok((client, checked))
 }
 
@@ -112,6 +126,7 @@ pub fn consent_page(
     request: &AuthorizationRequest,
 ) -> Response {
     let csrf = app.form_key.sign(browser.as_str(), query);
+    let shown = app.form_key.sign(browser.as_str(), &shown(app, client, request));
     let server = app.config.servers.get(&request.server);
     let described_by = match client.source {
         ClientSource::Document => DocumentUrl::parse(client.id.as_str()).ok().map(|url| url.display_host()),
@@ -132,8 +147,24 @@ pub fn consent_page(
             scopes: request.scopes.iter().collect(),
             request: query,
             csrf: &csrf,
+            shown: &shown,
         },
     )
+}
+
+/// What a user decides about who sees the page: all that the query does not say by itself, and that a document or the
+/// configuration may say otherwise by the time that the form comes. No query looks like it.
+pub fn shown(app: &App, client: &Client, request: &AuthorizationRequest) -> String {
+    let server = app.config.servers.get(&request.server);
+    serde_json::json!({
+        "client": [client.id.as_str(), client.name.as_deref(), client.uri.as_deref()],
+        "configured": client.source == ClientSource::Configured,
+        "redirect": request.redirect.as_str(),
+        "server": [request.server.as_str(), server.map_or("", |server| server.url.as_str())],
+        "provider": server.map_or("", |server| server.provider.as_str()),
+        "scopes": request.scopes.as_slice(),
+    })
+    .to_string()
 }
 
 /// An authorization response with an error (RFC 6749 section 4.1.2.1), with `iss` (RFC 9207).
@@ -166,6 +197,37 @@ pub fn see_other(url: &str) -> Response {
     ];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
+
+// === impl WayBack ===
+
+impl WayBack {
+    /// Where it leads.
+    pub fn url(&self, issuer: &Issuer) -> String {
+        error_url(issuer, &self.target, self.state.as_deref(), &self.error)
+    }
+
+    /// Where it leads, as a user can recognise it.
+    pub fn host(&self) -> String {
+        self.target.display_host()
+    }
+
+    /// The limit that the request has run into, where that is what is wrong.
+    pub fn limit(&self) -> Option<Limit> {
+        self.error.limit
+    }
+
+    /// A page that says what is wrong and where the link leads: the user decides whether to follow it.
+    pub fn page(&self, issuer: &Issuer) -> Response {
+        let message = format!(
+            "There is a mistake in what the application asked for: {}. Nothing has been granted, and you have not been \
+             sent anywhere. Go back only if you know where that leads.",
+            self.error.description
+        );
+        problem_going_back(StatusCode::BAD_REQUEST, UNUSABLE, &message, &self.url(issuer), Some(&self.host()))
+    }
+}
+
+// === impl Refusal ===
 
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {

@@ -29,7 +29,7 @@ use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::grant::Grant;
 use crate::oauth::params::Params;
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
-use crate::provider::{Identity, ProviderError, ProviderTokens};
+use crate::provider::{Identity, Provider, ProviderError, ProviderTokens};
 use crate::store::{Granted, StoreError};
 
 /// How long the provider may take for all that it is asked. The edge waits 30 s: before that there is a page.
@@ -103,6 +103,8 @@ async fn log_in(
     pending: &Pending,
 ) -> Result<Response, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
+    // Whoever is revoked while the provider is asked is meant.
+    let since = app.store.head().borrow().sequence;
     match &pending.purpose {
         Purpose::Authorization(request) => {
             let identified = async {
@@ -117,13 +119,13 @@ async fn log_in(
             }
             let user = admission::admit(server.allow.as_ref(), identity)?;
             clients::remember(app, client).await?;
-            let grant = grant::make(app, request, pending, user, &tokens);
+            let grant = grant::make(app, request, pending, since, user, &tokens);
             authorize(app, issuer, browser, request, grant).await
         }
         Purpose::Account { .. } => {
             let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending));
             let (identity, _) = identified.await.map_err(late)??;
-            let opened = account::open_session(app, issuer, &pending.provider, identity).await?;
+            let opened = account::open_session(app, issuer, &pending.provider, since, identity).await?;
             let opened = opened.map_err(LoginError::Limit)?;
             Metrics::count(&app.metrics.logins, "account");
             Ok(opened)
@@ -147,7 +149,11 @@ async fn identify(
 ) -> Result<(Identity, ProviderTokens), LoginError> {
     let provider = app.providers.get(&pending.provider).ok_or(LoginError::NotConfigured)?;
     // Before anything else: an answer from another provider must not even be believed an error (RFC 9207).
-    provider.check_issuer(params.get("iss")).await?;
+    let iss = params.get("iss");
+    if iss.is_some_and(|iss| is_anothers(app, provider.as_ref(), iss)) {
+        return Err(ProviderError::Issuer.into());
+    }
+    provider.check_issuer(iss).await?;
     if let Some(error) = params.get("error") {
         return Err(LoginError::Refused(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
@@ -160,6 +166,11 @@ async fn identify(
         acting::refused(app, provider_name, client, &pending.acting).await;
     }
     Ok(exchanged?)
+}
+
+/// Whether an answer is another provider's than the one that the login is at, whose own `iss` may not be known.
+fn is_anothers(app: &App, provider: &dyn Provider, iss: &str) -> bool {
+    !provider.is_issuer(iss) && app.providers.values().any(|other| other.is_issuer(iss))
 }
 
 /// What a client's login ends in: a code, or the question for a token of the user's own where there is none yet.

@@ -26,7 +26,7 @@ pub async fn authenticate(
         return Err(OAuthError::new(ErrorCode::InvalidRequest, "the Authorization header is malformed"));
     }
     let credentials = token_request::credentials(authorization, params)?;
-    let client = clients::find_or_recall(app, credentials.client()).await?;
+    let client = clients::find_to_authenticate(app, credentials.client()).await?;
     match (&client.auth, &credentials) {
         (ClientAuth::PrivateKeyJwt(keys), Credentials::Assertion(_, assertion)) => {
             verify(app, issuer, &client, keys, assertion).await?;

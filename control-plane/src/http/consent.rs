@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::authorize::{Refusal, UNUSABLE, consent_page, error_url, examine, refusal_url};
+use super::authorize::{Refusal, UNUSABLE, consent_page, error_url, examine, refusal_url, shown};
 use super::browser::{Browser, is_same_origin};
 use super::extract::{AtIssuer, Form};
 use super::login::{self, BeginError, Started};
@@ -25,8 +25,9 @@ use crate::oauth::pending::{AuthorizationRequest, Purpose};
 use crate::oauth::request::Checked;
 use crate::provider::ProviderError;
 
-/// How long the provider may take to register a client. The edge waits 30 s: before that there is a page.
-const REGISTRATION_DEADLINE: Duration = Duration::from_secs(20);
+/// How long all of it may take: the client's document, the provider's registration of the client, the provider's metadata.
+/// Our own bound for any request is 25 s, and the edge waits 30: before that there is a page.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Sends the browser on to the provider, or back to the client.
 pub async fn consent(
@@ -35,6 +36,7 @@ pub async fn consent(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Response {
+    let until = Instant::now() + DEADLINE;
     let (query, csrf) = (form.get("request").unwrap_or_default(), form.get("csrf").unwrap_or_default());
     let browser = Browser::of(&headers, &issuer)
         .filter(|browser| is_same_origin(&headers) && app.form_key.verify(browser.as_str(), query, csrf));
@@ -51,15 +53,25 @@ pub async fn consent(
         Err(Refusal::Limit(limit, message)) => {
             return reached(limit, problem(StatusCode::BAD_REQUEST, UNUSABLE, &message));
         }
-        Err(Refusal::Redirect(target, state, error)) => {
-            let url = error_url(&issuer, &target, state.as_deref(), &error);
-            return reached(error.limit, send_on("Going back", &url, &target.display_host()));
+        Err(Refusal::Redirect(back)) if back.is_trusted => {
+            return reached(back.limit(), send_on("Going back", &back.url(&issuer), &back.host()));
         }
+        Err(Refusal::Redirect(back)) => return reached(back.limit(), back.page(&issuer)),
     };
     let decision = form.get("decision");
+    // What the query leaves open may have changed meanwhile: no decision is about what nobody has been shown.
+    if let Checked::Complete(request) = &checked
+        && decision != Some("choose")
+        && !is_what_was_shown(&app, &browser, &client, request, form.get("shown"))
+    {
+        return changed(&app, &client, request);
+    }
     let (redirect, state, server) = match checked {
         Checked::Complete(request) if decision == Some("approve") => {
-            return approve(&app, &issuer, &browser, &client, request).await;
+            let begun = begin(&app, &issuer, &browser, &client, request.clone());
+            let late = |_| Err(ProviderError::Unreachable("no answer in time".into()).into());
+            let begun = timeout_at(until, begun).await.unwrap_or_else(late);
+            return approved(&app, &issuer, &client, &request, begun);
         }
         // There were several servers when the page was shown, and there is only one now.
         Checked::Complete(request) if decision == Some("choose") => {
@@ -85,12 +97,34 @@ pub async fn consent(
     send_on("Access denied", &url, &redirect.display_host())
 }
 
-async fn approve(
-    app: &Arc<App>,
-    issuer: &Arc<Issuer>,
+fn is_what_was_shown(
+    app: &App,
     browser: &Browser,
     client: &Client,
-    request: AuthorizationRequest,
+    request: &AuthorizationRequest,
+    mark: Option<&str>,
+) -> bool {
+    mark.is_some_and(|mark| app.form_key.verify(browser.as_str(), &shown(app, client, request), mark))
+}
+
+fn changed(app: &App, client: &Client, request: &AuthorizationRequest) -> Response {
+    Metrics::count(&app.metrics.authorizations, "changed");
+    tracing::warn!(client = %client.id, server = %request.server, "not what was shown any more");
+    problem(
+        StatusCode::BAD_REQUEST,
+        "This is not what you were shown any more",
+        "What the application says of itself, or what it asks for, has changed since this page was shown. \
+         Nothing has been granted. Start again from your application.",
+    )
+}
+
+/// What the browser gets once the login has begun, or not.
+fn approved(
+    app: &App,
+    issuer: &Issuer,
+    client: &Client,
+    request: &AuthorizationRequest,
+    begun: Result<Started, BeginError>,
 ) -> Response {
     let unavailable = || {
         let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "the login service cannot be reached");
@@ -98,11 +132,11 @@ async fn approve(
             StatusCode::BAD_GATEWAY,
             "The login service cannot be reached",
             "Nothing has been granted. Try again in a minute.",
-            &refusal_url(issuer, &request, &error),
+            &refusal_url(issuer, request, &error),
             client.name.as_deref(),
         )
     };
-    match begin(app, issuer, browser, client, request.clone()).await {
+    match begun {
         Ok(Started { url, provider }) => {
             Metrics::count(&app.metrics.authorizations, "approved");
             tracing::info!(client = %client.id, server = %request.server, provider, "approved; on to the provider");
@@ -116,7 +150,7 @@ async fn approve(
         Err(error) => {
             tracing::error!(client = %client.id, server = %request.server, %error, "a login could not begin");
             if error.is_refusal() {
-                return unusable(issuer, client, &request);
+                return unusable(issuer, client, request);
             }
             unavailable()
         }
@@ -145,9 +179,7 @@ async fn begin(
     request: AuthorizationRequest,
 ) -> Result<Started, BeginError> {
     let (server, _) = app.server(&request.server).ok_or(BeginError::NotConfigured)?;
-    let acting = timeout(REGISTRATION_DEADLINE, acting::begin(app, issuer, client, &server.provider))
-        .await
-        .map_err(|_| ProviderError::Unreachable("no answer in time".into()))??;
+    let acting = acting::begin(app, issuer, client, &server.provider).await?;
     login::begin(app, issuer, browser, &server.provider, acting, Purpose::Authorization(request)).await
 }
 

@@ -24,11 +24,13 @@ pub struct Ready {
     pub code: Code,
 }
 
-/// A grant with what the provider gave sealed in it. It is worth nothing before it is stored.
+/// A grant with what the provider gave sealed in it, for a user whom it was asked about after `since`. It is worth nothing
+/// before it is stored.
 pub fn make(
     app: &App,
     request: &AuthorizationRequest,
     pending: &Pending,
+    since: Sequence,
     user: Admitted,
     tokens: &ProviderTokens,
 ) -> Grant {
@@ -43,10 +45,11 @@ pub fn make(
         acting: pending.acting.clone(),
         subject: identity.subject,
         email: identity.email,
+        email_verified: identity.facts.email_verified,
         scopes: request.scopes.clone(),
         created_at: now,
         expires_at: now.after(app.config.lifetimes.code),
-        born: Sequence::default(),
+        born: since,
         master_key,
         data_key: wrapped,
         upstream: upstream::seal(random, &data_key, &id, tokens, 0),

@@ -60,6 +60,7 @@ pub async fn begin(
         browser: BrowserId::of(browser.as_str()),
         verifier: random::base62(random, 43),
         nonce: random::base62(random, 43),
+        born: None,
         expires_at: app.now().after(app.config.lifetimes.pending),
         purpose,
     };

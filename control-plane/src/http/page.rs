@@ -42,6 +42,8 @@ pub struct Consent<'a> {
     pub request: &'a str,
     /// What ties the form to this request and this browser.
     pub csrf: &'a str,
+    /// What ties it to what the page shows.
+    pub shown: &'a str,
 }
 
 /// Asks which server is meant.

@@ -14,19 +14,26 @@ use super::client::authenticate;
 use super::extract::{AtIssuer, Form};
 use super::respond::{Failure, json_bytes};
 use crate::app::App;
+use crate::config::Lifetimes;
 use crate::credential::user_token;
-use crate::issue::{Answer, Issuance};
+use crate::issue::{self, Answer, Issuance};
 use crate::issuer::Issuer;
 use crate::metrics::TokenLabels;
 use crate::oauth::client::Client;
 use crate::oauth::code::Redemption;
-use crate::oauth::error::OAuthError;
+use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::oauth::grant::Grant;
+use crate::oauth::pace::Limit;
 use crate::oauth::params::Params;
 use crate::oauth::pkce::CodeVerifier;
+use crate::oauth::refresh::Rotation;
 use crate::oauth::resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::token_request::TokenRequest;
 use crate::store::{Redeemed, Rotated};
+
+/// How many refreshes may come at once: programs that refresh whenever they start do so in quick succession.
+const BURST: u32 = 100;
 
 /// Issues tokens.
 pub async fn token(
@@ -89,7 +96,7 @@ async fn redeem(
     let code = app.store.code(&code_id).await?.ok_or_else(OAuthError::invalid_grant)?;
     code.check(&Redemption { client: &client.id, redirect_uri, verifier, server: server.as_ref() }, now)?;
     let grant = app.store.live_grant(&code.grant).await?.ok_or_else(OAuthError::invalid_grant)?;
-    if !issuer.has(&grant.server) {
+    if !issuer.has(&grant.server) || is_over(app, &grant) {
         return Err(OAuthError::invalid_grant());
     }
     let issuance = Issuance {
@@ -105,7 +112,8 @@ async fn redeem(
             tracing::info!(grant = %grant.id, client = %client.id, server = %grant.server, token, "code redeemed");
             Ok(answer)
         }
-        Redeemed::Replayed => {
+        Redeemed::Replayed(entry) => {
+            app.note_revocations(entry.as_slice(), "a code that came again");
             tracing::warn!(grant = %grant.id, client = %client.id, "a code came again: its grant is revoked");
             Err(OAuthError::invalid_grant())
         }
@@ -133,6 +141,9 @@ async fn refresh(
     if server.is_some_and(|server| server != grant.server) {
         return Err(resource::ResourceError::Unknown.into());
     }
+    if is_over(app, &grant) {
+        return Err(OAuthError::invalid_grant());
+    }
     // Otherwise the client would go on refreshing, and its user would not be asked.
     if user_token::is_missing(app, &grant).await? {
         tracing::info!(grant = %grant.id, "refresh refused: the user has to give a token again");
@@ -147,8 +158,8 @@ async fn refresh(
     let answer_key = SealingKey::of_token(presented);
     let random: &dyn Random = app.random.as_ref();
     let sealed = answer_key.seal(random, &grant.id, Field::RefreshAnswer, &answer);
-    let grace = app.config.lifetimes.refresh_grace;
-    match app.store.rotate(&presented_id, issue, sealed, grace, app.believed_now()).await? {
+    let rotation = rotation(&app.config.lifetimes);
+    match app.store.rotate(&presented_id, issue, sealed, rotation, app.believed_now()).await? {
         Rotated::Issued => {
             tracing::info!(grant = %grant.id, client = %client.id, server = %grant.server, token, "refreshed");
             Ok(answer)
@@ -157,12 +168,37 @@ async fn refresh(
             tracing::info!(grant = %grant.id, client = %client.id, "refresh repeated: the same answer again");
             Ok(answer_key.open(&grant.id, Field::RefreshAnswer, &sealed)?)
         }
-        Rotated::Reused => {
+        Rotated::TooSoon(Some(again)) => {
+            tracing::info!(grant = %grant.id, client = %client.id, "refreshed too often: the last answer again");
+            let own = answer_key.open(&grant.id, Field::RefreshAnswer, &again.answer)?;
+            Ok(issue::with_time_left(own, again.expires_at, now))
+        }
+        Rotated::TooSoon(None) => {
+            Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, "refreshed too often: try again later"))
+        }
+        Rotated::Reused(entry) => {
+            app.note_revocations(&[entry], "a refresh token that came again");
             tracing::warn!(grant = %grant.id, client = %client.id, "a refresh token came again: its grant is revoked");
             Err(OAuthError::invalid_grant())
         }
         Rotated::Gone => Err(OAuthError::invalid_grant()),
     }
+}
+
+/// By what rules refresh tokens are rotated. A client has reason to refresh once in an access token's life; twice may go
+/// on for ever, and [`BURST`] at once. So a grant leaves about as many rows as its lifetimes give reason to.
+fn rotation(lifetimes: &Lifetimes) -> Rotation {
+    let limit = Limit { every: lifetimes.access_token / 2, burst: BURST };
+    Rotation { grace: lifetimes.refresh_grace, limit }
+}
+
+/// Whether the user has to log in again, at another provider.
+fn is_over(app: &App, grant: &Grant) -> bool {
+    let has_moved = app.has_moved(grant);
+    if has_moved {
+        tracing::info!(grant = %grant.id, server = %grant.server, "the server has another provider by now");
+    }
+    has_moved
 }
 
 /// The server that `resource` names, where it was sent.

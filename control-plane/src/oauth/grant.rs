@@ -27,8 +27,11 @@ pub struct Grant {
     pub acting: ActingClient,
     /// On whose behalf.
     pub subject: Subject,
-    /// The user's e-mail address, where the provider named one.
+    /// The user's e-mail address, where the provider named one. Whether it is theirs, the next field says.
     pub email: Option<String>,
+    /// Whether the provider vouched for the address at the login. Where nobody asked it, it did not.
+    #[serde(default)]
+    pub email_verified: bool,
     /// What was approved.
     pub scopes: Scopes,
     /// When.

@@ -12,6 +12,7 @@ pub mod enrolment;
 pub mod error;
 pub mod grant;
 mod hash;
+pub mod pace;
 pub mod params;
 pub mod pending;
 pub mod pkce;

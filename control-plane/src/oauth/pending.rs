@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use portcullis_proto::ids::{ClientId, ProviderName, ServerName};
+use portcullis_proto::ids::{ClientId, ProviderName, Sequence, ServerName};
+use portcullis_proto::revocation::Scope;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +71,27 @@ pub struct Pending {
     pub verifier: String,
     /// Our nonce, which the ID token must carry (OpenID Connect Core section 3.1.2.1).
     pub nonce: String,
+    /// The revocation log's head when the login began; set by the store. Rows from before this was noted have none.
+    #[serde(default)]
+    pub born: Option<Sequence>,
     /// From when on the answer comes too late.
     pub expires_at: Timestamp,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// The scopes that a revocation must have to end this login. Whose it is, nobody knows yet.
+    pub fn revoked_by(&self) -> Vec<Scope> {
+        match &self.purpose {
+            Purpose::Authorization(request) => vec![
+                Scope::Client(request.client.clone()),
+                Scope::Server(request.server.clone()),
+                Scope::Everything,
+            ],
+            Purpose::Account { .. } => vec![Scope::Everything],
+        }
+    }
 }
 
 // === impl Purpose ===

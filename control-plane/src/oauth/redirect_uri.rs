@@ -131,11 +131,16 @@ impl RedirectTarget {
         &self.0
     }
 
-    /// What a user can recognise: the host, or the scheme of an app.
+    /// What a user can recognise: the host, with the port where that is not https's own and may be somebody else's; or the
+    /// scheme of an app.
     pub fn display_host(&self) -> String {
         match Url::parse(&self.0) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => {
-                url.host_str().unwrap_or_default().to_owned()
+                let host = url.host_str().unwrap_or_default();
+                match url.port().filter(|_| !self.is_local()) {
+                    Some(port) => format!("{host}:{port}"),
+                    None => host.to_owned(),
+                }
             }
             Ok(url) => format!("{}:", url.scheme()),
             Err(_) => String::new(),

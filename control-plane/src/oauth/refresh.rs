@@ -7,6 +7,7 @@ use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::pace::{Limit, Pace};
 use super::scope::Scopes;
 
 /// Stored under the SHA-256 of the token's text.
@@ -22,6 +23,30 @@ pub struct RefreshToken {
     pub predecessor: Option<TokenId>,
     /// Where it is in its life.
     pub stage: Stage,
+    /// What it came with, while it is current.
+    #[serde(default)]
+    pub given: Option<Given>,
+    /// How fast the grant's tokens have followed each other; set by the store.
+    #[serde(default)]
+    pub pace: Pace,
+}
+
+/// The answer that brought a refresh token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// The access token in it.
+    pub access: TokenId,
+    /// The answer, sealed under a key that only this refresh token's holder has.
+    pub answer: Sealed,
+}
+
+/// By what rules refresh tokens are rotated.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// How long a rotation may be repeated.
+    pub grace: Duration,
+    /// How fast they may follow each other.
+    pub limit: Limit,
 }
 
 /// Where a refresh token is in its life.
@@ -61,7 +86,10 @@ impl RefreshToken {
         match &self.stage {
             _ if self.expires_at <= now => Presentation::Expired,
             Stage::Current => Presentation::First,
-            Stage::Rotated { at, answer } if now < at.after(grace) => Presentation::Repeat(answer.clone()),
+            // Both ways: by a clock that has been set back the grace must not last for as long as it was set back.
+            Stage::Rotated { at, answer } if now.since(*at) < grace && at.since(now) < grace => {
+                Presentation::Repeat(answer.clone())
+            }
             Stage::Rotated { .. } | Stage::Superseded => Presentation::Reuse,
         }
     }
@@ -80,6 +108,8 @@ mod tests {
             expires_at: Timestamp::from_millis(100_000),
             predecessor: None,
             stage,
+            given: None,
+            pace: Pace::default(),
         }
     }
 
@@ -89,6 +119,14 @@ mod tests {
         let token = token(Stage::Rotated { at: Timestamp::from_millis(1_000), answer: answer.clone() });
         assert_eq!(token.present(Timestamp::from_millis(30_999), GRACE), Presentation::Repeat(answer));
         assert_eq!(token.present(Timestamp::from_millis(31_000), GRACE), Presentation::Reuse);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_grace() {
+        let answer = Sealed::from_bytes([1]);
+        let token = token(Stage::Rotated { at: Timestamp::from_millis(90_000), answer: answer.clone() });
+        assert_eq!(token.present(Timestamp::from_millis(60_001), GRACE), Presentation::Repeat(answer));
+        assert_eq!(token.present(Timestamp::from_millis(60_000), GRACE), Presentation::Reuse);
     }
 
     #[test]

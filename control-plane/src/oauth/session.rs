@@ -33,7 +33,7 @@ pub struct Session {
     pub email: Option<String>,
     /// How many tokens have been tried.
     pub attempts: u32,
-    /// The revocation log's head when it was stored; set by the store.
+    /// The revocation log's head when the user's login was decided.
     pub born: Sequence,
     /// From when on it is over.
     pub expires_at: Timestamp,

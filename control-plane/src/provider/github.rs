@@ -195,6 +195,10 @@ impl Provider for GitHub {
         self.oauth2.check_issuer(iss).await
     }
 
+    fn is_issuer(&self, iss: &str) -> bool {
+        self.oauth2.is_issuer(iss)
+    }
+
     async fn exchange(
         &self,
         code: &SecretString,

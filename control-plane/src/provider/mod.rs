@@ -121,6 +121,11 @@ pub trait Provider: Send + Sync + 'static {
     /// the provider's issuer, and where the provider says that it sends one it must have come.
     async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError>;
 
+    /// Whether the provider is known to call itself so. Then no other provider's answer has this as its `iss`.
+    fn is_issuer(&self, _iss: &str) -> bool {
+        false
+    }
+
     /// Exchanges the code and finds out who the user is. `login` is what
     /// [`authorization_url`](Self::authorization_url) was given.
     async fn exchange(

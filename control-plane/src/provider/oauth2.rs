@@ -81,6 +81,10 @@ impl Provider for OAuth2 {
         }
     }
 
+    fn is_issuer(&self, iss: &str) -> bool {
+        self.settings.issuer.as_deref() == Some(iss)
+    }
+
     async fn exchange(
         &self,
         code: &SecretString,

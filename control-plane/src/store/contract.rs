@@ -31,10 +31,10 @@ macro_rules! contract {
             provider_clients: one_serves_each_slot, one_of_parallel_registrations_is_kept, the_quota_counts_them_all,
                 they_go_with_their_client, revoking_another_scope_leaves_them,
                 an_expiring_one_is_followed_by_another_and_kept_to_its_end;
-            logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing,
+            logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing, what_is_revoked_meanwhile_ends_a_login,
                 the_quota_counts_logins_under_way, one_browser_has_so_many_logins, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,
-                live_grants_are_listed_in_order;
+                live_grants_are_listed_in_order, t20_what_is_revoked_before_it_is_kept_is_not_kept;
             lease: of_parallel_askers_one_gets_the_lease, only_what_lives_in_that_version_is_leased,
                 a_result_replaces_the_version_and_ends_lease_and_pauses, a_failure_defers_the_next_attempt,
                 a_lease_that_nobody_ends_runs_out, who_was_taken_over_ends_nothing,
@@ -48,7 +48,9 @@ macro_rules! contract {
             refresh: a_rotation_brings_new_tokens, a_repeat_within_the_grace_gets_the_first_answer,
                 reuse_after_the_grace_revokes_the_grant, a_superseded_token_has_no_grace,
                 an_expired_or_revoked_or_unknown_token_is_gone, parallel_rotations_get_one_answer,
-                an_access_token_counts_until_it_expires;
+                an_access_token_counts_until_it_expires, who_rotates_too_fast_gets_the_last_answer_and_leaves_no_rows,
+                the_last_answer_is_not_given_again_where_it_is_of_no_use,
+                t21_however_fast_they_follow_each_other_an_old_token_kills_the_grant;
             revocation: a_token_dies_alone, every_scope_ends_what_it_names_and_nothing_else,
                 what_is_granted_later_is_alive, what_is_dead_stays_dead_for_every_operation;
             log: it_starts_empty, every_revocation_appends, work_that_begins_makes_the_log_its_own, it_can_be_followed_from_any_position,
@@ -66,7 +68,7 @@ macro_rules! contract {
                 a_removed_token_takes_the_users_grants_there_along, a_revocation_leaves_the_users_token,
                 a_user_has_grants_while_they_live;
             sessions: a_session_lasts_until_it_ends, the_quota_counts_sessions, one_user_has_so_many_sessions, attempts_in_a_session_run_out,
-                whoever_revokes_a_user_ends_the_users_sessions;
+                whoever_revokes_a_user_ends_the_users_sessions, a_user_who_is_revoked_before_the_session_opens_has_none;
             wrapped: every_row_with_something_sealed_is_found, pages_find_each_row_once,
                 what_is_sealed_is_replaced_and_nothing_else, a_concurrent_change_wins, what_is_gone_does_not_come_back,
                 a_refresh_goes_on_over_it;

@@ -13,8 +13,6 @@ mod wrapped;
 #[cfg(test)]
 pub(crate) mod contract;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use portcullis_proto::ids::{ClientId, GrantId, TokenId};
 use portcullis_proto::revocation::{Entry, Position, Scope};
@@ -32,7 +30,7 @@ use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::oauth::provider_client::{ProviderClient, ProviderClientId, Slot};
-use crate::oauth::refresh::RefreshToken;
+use crate::oauth::refresh::{RefreshToken, Rotation};
 
 /// The control plane's memory.
 #[async_trait]
@@ -90,12 +88,12 @@ pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
 
     // --- logins under way ---
 
-    /// Keeps an approved login, unless `quota` of them are there already, or
+    /// Keeps an approved login (its `born` set to the log's head), unless `quota` of them are there already, or
     /// [so many](crate::oauth::pending::MOST_IN_A_BROWSER) of its browser.
     async fn begin(&self, state: StateId, pending: Pending, quota: usize) -> Result<Begun, StoreError>;
 
-    /// Hands the login out, once: to the browser that approved it, and not after its time. Another browser,
-    /// or a late one, gets nothing, and the first of these changes nothing.
+    /// Hands the login out, once: to the browser that approved it, and not after its time or a
+    /// revocation of what it is for. Another browser, or a late one, gets nothing, and the first of these changes nothing.
     async fn take_pending(
         &self,
         state: &StateId,
@@ -107,7 +105,8 @@ pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
 
     /// Keeps a grant (its `born` set to the log's head) together with the code that stands for it under the
     /// code's id, and marks the client as used. Answers `Gone` where the client is not there, or was
-    /// forgotten by the grant's `created_at`. A revoked client may be granted anew.
+    /// forgotten by the grant's `created_at`, and where the grant has been revoked since it was `born`: since the
+    /// provider was asked. A client that was revoked before may be granted anew.
     async fn grant(&self, grant: Grant, code_id: TokenId, code: Code) -> Result<Granted, StoreError>;
 
     /// A code, used or not, where it is still kept.
@@ -129,13 +128,15 @@ pub trait Store: UserStore + WrappedStore + Send + Sync + 'static {
     /// Rotates a refresh token: what presenting it means is
     /// [`RefreshToken::present`](crate::oauth::refresh::RefreshToken::present), decided on the stored
     /// value. On first use the new tokens are kept (as in [`redeem`](Self::redeem)), the token becomes
-    /// `Rotated` with the answer, and its predecessor `Superseded`. Reuse revokes the grant.
+    /// `Rotated` with the answer, and its predecessor `Superseded`. Reuse revokes the grant. Where rotations come too
+    /// fast, nothing is written: the answer that brought the token is given again, as long as its access token is good
+    /// and has the scopes of the offered one.
     async fn rotate(
         &self,
         presented: &TokenId,
         issue: Issue,
         answer: Sealed,
-        grace: Duration,
+        rotation: Rotation,
         now: Timestamp,
     ) -> Result<Rotated, StoreError>;
 
@@ -276,14 +277,23 @@ pub enum Granted {
 }
 
 /// What became of a redemption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redeemed {
     /// The tokens are good.
     Issued,
-    /// The code was used before; the grant has been revoked.
-    Replayed,
+    /// The code was used before; the grant has been revoked, now or earlier.
+    Replayed(Option<Entry>),
     /// There is no such code, it has expired, or its grant has been revoked.
     Gone,
+}
+
+/// An answer that is given again, for the refresh token that it brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The answer, sealed under a key that the refresh token's holder has.
+    pub answer: Sealed,
+    /// When its access token expires.
+    pub expires_at: Timestamp,
 }
 
 /// What became of a rotation.
@@ -293,8 +303,10 @@ pub enum Rotated {
     Issued,
     /// The first answer again; the tokens offered with this call are not kept.
     Repeated(Sealed),
+    /// It is too early for new tokens; the token stays good.
+    TooSoon(Option<Again>),
     /// The token was used before; the grant has been revoked.
-    Reused,
+    Reused(Entry),
     /// There is no such token, it has expired, or its grant has been revoked.
     Gone,
 }

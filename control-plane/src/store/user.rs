@@ -19,8 +19,8 @@ use crate::oauth::user_token::{Holder, UserToken};
 pub trait UserStore: Send + Sync + 'static {
     // --- logins that wait for a token of the user's own ---
 
-    /// Keeps an enrolment (its grant's `born` set to the log's head), unless `quota` of them are there already, or
-    /// [so many](crate::oauth::enrolment::MOST_OF_A_USER) of its user.
+    /// Keeps an enrolment (its grant's `born` set to the log's head where that is less), unless `quota` of them are there
+    /// already, or [so many](crate::oauth::enrolment::MOST_OF_A_USER) of its user.
     async fn enrol(&self, id: EnrolmentId, enrolment: Enrolment, quota: usize) -> Result<Begun, StoreError>;
 
     /// Counts one more token that is going to be tried, and hands out the enrolment with that counted: to its own
@@ -58,8 +58,9 @@ pub trait UserStore: Send + Sync + 'static {
     async fn user_token(&self, holder: &Holder) -> Result<Option<UserToken>, StoreError>;
 
     /// Replaces a token, where there is one, and revokes every live access token of the user's grants at that
-    /// server, so that no instance goes on with the old one. Refresh tokens live on. Gives the log's entries, or
-    /// `None` where there was nothing to replace.
+    /// server, so that no instance goes on with the old one. Refresh tokens live on. Where there are very many, other
+    /// writes may come between the revocations; the token is replaced together with the last of them. Gives the log's
+    /// entries, or `None` where there was nothing to replace.
     async fn replace_user_token(
         &self,
         holder: &Holder,
@@ -67,8 +68,8 @@ pub trait UserStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Vec<Entry>>, StoreError>;
 
-    /// Removes a token, and revokes the user's grants at that server, which are worth nothing without. Gives the
-    /// log's entries.
+    /// Removes a token, and revokes the user's grants at that server, which are worth nothing without. Where
+    /// there are very many, as for a replacement. Gives the log's entries.
     async fn remove_user_token(&self, holder: &Holder, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
 
     /// A user's live grants at any of these servers, in the order of their ids; at most `limit`.
@@ -82,7 +83,7 @@ pub trait UserStore: Send + Sync + 'static {
 
     // --- sessions on the account page ---
 
-    /// Keeps a session (its `born` set to the log's head), unless `quota` of them are there already, or
+    /// Keeps a session (its `born` set to the log's head where that is less), unless `quota` of them are there already, or
     /// [so many](crate::oauth::session::MOST_OF_A_USER) of its user.
     async fn open_session(&self, id: SessionId, session: Session, quota: usize) -> Result<Begun, StoreError>;
 

@@ -84,7 +84,8 @@ impl Upstreams {
     }
 }
 
-/// The grant with a credential that is good at `now`, refreshed where it is about to expire.
+/// The grant with a credential that is good at `now`, refreshed where it is about to expire; dead where its server has
+/// been moved to another provider.
 ///
 /// Where the server gets another credential than the provider's, it is refreshed all the same: a provider that ends a
 /// user's session ends the grant. But neither an outage of the provider nor the lack of a refresh token stops anybody,
@@ -99,6 +100,9 @@ async fn freshen_within(
     grant: Grant,
     now: Timestamp,
 ) -> Result<Freshness, StoreError> {
+    if app.has_moved(&grant) {
+        return Ok(Freshness::Dead);
+    }
     let expires_at = grant.upstream.credential_expires_at;
     let expired = expires_at.is_some_and(|at| at <= now);
     let expires_soon = expires_at.is_some_and(|at| at <= now.after(AHEAD));

@@ -17,14 +17,6 @@ use crate::provider::{self, AppCredentials, Provider, ProviderError, ProviderTok
 /// How long the provider may take for all that it is asked.
 pub(super) const CALL: Duration = provider::DEADLINE;
 
-/// What is to be asked, and what must be so.
-pub(super) enum Recheck<'a> {
-    /// Whether the rules still let the user in.
-    Rules(&'a Rules),
-    /// Nothing: by now users of the server log in elsewhere. What its rules say, they say of others.
-    Elsewhere,
-}
-
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -34,11 +26,9 @@ pub(super) enum Verdict {
     MayNot,
 }
 
-/// Whether there is something to ask about the grant's user.
-pub(super) fn due<'a>(app: &'a App, grant: &Grant) -> Option<Recheck<'a>> {
-    let server = app.config.servers.get(&grant.server)?;
-    let rules = server.allow.as_ref()?;
-    Some(if server.provider == grant.provider { Recheck::Rules(rules) } else { Recheck::Elsewhere })
+/// What the grant's user must fulfil, where that is to be asked about.
+pub(super) fn due<'a>(app: &'a App, grant: &Grant) -> Option<&'a Rules> {
+    app.config.servers.get(&grant.server)?.allow.as_ref()
 }
 
 /// What a refresh brought, good for no longer than what it replaces.
@@ -51,15 +41,12 @@ pub(super) fn unchecked(grant: &Grant, upstream: Upstream) -> Upstream {
 /// Asks.
 pub(super) async fn verdict(
     grant: &Grant,
-    recheck: &Recheck<'_>,
+    rules: &Rules,
     provider: &dyn Provider,
     acting: &AppCredentials,
     tokens: &ProviderTokens,
     now: Timestamp,
 ) -> Result<Verdict, ProviderError> {
-    let Recheck::Rules(rules) = recheck else {
-        return Ok(Verdict::MayNot);
-    };
     let late = |_| ProviderError::Unreachable("no answer in time about the user".into());
     let answer =
         timeout(CALL, provider.identify(tokens, acting, rules.questions(), now)).await.map_err(late)?;

@@ -205,7 +205,7 @@ async fn keep(
     let tokens = ProviderTokens { refresh_token: tokens.refresh_token.or(Some(refresh_token)), ..tokens };
     let next = grant.upstream.version + 1;
     let upstream = seal(app.random.as_ref(), &data_key, &grant.id, &tokens, next);
-    let Some(ask) = recheck::due(app, grant) else {
+    let Some(rules) = recheck::due(app, grant) else {
         pass.report(&Ok(()));
         return use_now(app, grant, lease, upstream).await;
     };
@@ -216,7 +216,7 @@ async fn keep(
         pass.report(&Ok(()));
         return Err(overtaken(grant));
     };
-    let verdict = recheck::verdict(grant, &ask, provider, &acting, &tokens, app.now()).await;
+    let verdict = recheck::verdict(grant, rules, provider, &acting, &tokens, app.now()).await;
     pass.report(&verdict);
     match verdict {
         Ok(Verdict::MayStay) => use_now(app, grant, lease, upstream).await,

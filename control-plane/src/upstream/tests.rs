@@ -1,3 +1,4 @@
+mod moved;
 mod other_credentials;
 mod outage;
 mod recheck;

@@ -115,6 +115,7 @@ pub(crate) async fn log_in(
         acting: ActingClient::App,
         subject: Subject::new(login.subject),
         email: Some(format!("{}@example.com", login.subject)),
+        email_verified: true,
         scopes: scopes.clone(),
         created_at: now,
         expires_at: now.after(Lifetimes::default().code),

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_control_plane::client_document::{Development, DocumentError, GuardedWeb, Page, Policy, Web};
+use portcullis_control_plane::client_document::{
+    Development, DocumentError, GuardedWeb, Page, Policy, Standing, Web,
+};
 use portcullis_control_plane::oauth::document_url::DocumentUrl;
 use portcullis_tests::documents::{DocumentSite, Reply};
 
@@ -14,7 +16,8 @@ fn policy(site: &DocumentSite) -> Policy {
 }
 
 async fn get(site: &DocumentSite, policy: &Policy) -> Result<Page, DocumentError> {
-    GuardedWeb::new(policy).unwrap().get(&DocumentUrl::parse(&site.url(PATH)).unwrap()).await
+    let url = DocumentUrl::parse(&site.url(PATH)).unwrap();
+    GuardedWeb::new(policy).unwrap().get(&url, Standing::Stranger).await
 }
 
 async fn answered(reply: Reply) -> Result<Page, DocumentError> {

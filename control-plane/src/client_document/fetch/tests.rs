@@ -64,9 +64,9 @@ async fn a_document_is_never_fetched_from_a_private_address() {
     let development = Development { addresses: vec![([127, 0, 0, 1], port).into()], ca: None };
     let policy = Policy { development, ..Policy::default() };
     let names = names(&["127.0.0.2", "10.0.0.1", "::1"]);
-    let web = GuardedWeb::with_names(&policy, &(names.clone() as Arc<dyn Names>)).unwrap();
+    let web = GuardedWeb::with_names(&policy, &|| names.clone()).unwrap();
     let url = DocumentUrl::parse(&format!("https://app.example:{port}/client.json")).unwrap();
-    assert_eq!(web.get(&url).await, Err(DocumentError::NotPublic));
+    assert_eq!(web.get(&url, Standing::Stranger).await, Err(DocumentError::NotPublic));
     assert_eq!(*names.asked.lock().unwrap(), ["app.example"]);
     let nobody = tokio::time::timeout(Duration::from_millis(100), private.accept()).await;
     assert!(nobody.is_err(), "{nobody:?}");
@@ -75,11 +75,61 @@ async fn a_document_is_never_fetched_from_a_private_address() {
 #[tokio::test]
 async fn other_ports_than_https_are_not_even_looked_up() {
     let names = names(&["1.1.1.1"]);
-    let web = GuardedWeb::with_names(&Policy::default(), &(names.clone() as Arc<dyn Names>)).unwrap();
+    let web = GuardedWeb::with_names(&Policy::default(), &|| names.clone()).unwrap();
     for url in ["https://app.example:8443/c", "https://app.example:22/c"] {
-        assert_eq!(web.get(&DocumentUrl::parse(url).unwrap()).await, Err(DocumentError::Port), "{url}");
+        assert_eq!(
+            web.get(&DocumentUrl::parse(url).unwrap(), Standing::Known).await,
+            Err(DocumentError::Port),
+            "{url}"
+        );
     }
     assert!(names.asked.lock().unwrap().is_empty());
+}
+
+/// One host's names cannot be looked up.
+#[derive(Default)]
+struct Hanging;
+
+#[async_trait]
+impl Names for Hanging {
+    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        if host.ends_with("evil.example") {
+            std::future::pending::<()>().await;
+        }
+        Ok(vec![[10, 0, 0, 1].into()])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t17_a_site_that_hangs_keeps_no_other_from_being_fetched() {
+    let web = Arc::new(GuardedWeb::with_names(&Policy::default(), &|| Arc::new(Hanging)).unwrap());
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let web = web.clone();
+        let url = DocumentUrl::parse(&format!("https://{number}.evil.example/c")).unwrap();
+        flood.spawn(async move { web.get(&url, Standing::Stranger).await });
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let url = DocumentUrl::parse("https://app.example/c").unwrap();
+    for standing in [Standing::Stranger, Standing::Known] {
+        assert_eq!(web.get(&url, standing).await, Err(DocumentError::NotPublic), "it was asked for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t17_those_who_are_known_do_not_wait_for_strangers() {
+    let web = Arc::new(GuardedWeb::with_names(&Policy::default(), &|| Arc::new(Hanging)).unwrap());
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let web = web.clone();
+        let url = DocumentUrl::parse(&format!("https://a.{number}evil.example/c")).unwrap();
+        flood.spawn(async move { web.get(&url, Standing::Stranger).await });
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let url = DocumentUrl::parse("https://app.example/c").unwrap();
+    let crowded = DocumentError::Unavailable("too many others are being fetched");
+    assert_eq!(web.get(&url, Standing::Stranger).await, Err(crowded));
+    assert_eq!(web.get(&url, Standing::Known).await, Err(DocumentError::NotPublic), "it was asked for");
 }
 
 #[test]

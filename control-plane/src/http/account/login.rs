@@ -88,12 +88,13 @@ pub async fn log_in(
     }
 }
 
-/// Opens a session for whoever has logged in, and leads to the page. What the provider gave is of no use here.
-/// The limit where there are too many sessions.
+/// Opens a session for whoever has logged in, at a provider that was asked after `since`, and leads to the page. What the
+/// provider gave is of no use here. The limit where there are too many sessions.
 pub(in crate::http) async fn open_session(
     app: &App,
     issuer: &Issuer,
     provider: &ProviderName,
+    since: Sequence,
     identity: Identity,
 ) -> Result<Result<Response, Limit>, StoreError> {
     let cookie = SessionCookie::new(app.random.as_ref());
@@ -103,7 +104,7 @@ pub(in crate::http) async fn open_session(
         subject: identity.subject,
         email: identity.email,
         attempts: 0,
-        born: Sequence::default(),
+        born: since,
         expires_at: app.now().after(session::LIFETIME),
     };
     let subject = session.subject.clone();

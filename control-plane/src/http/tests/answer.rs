@@ -79,8 +79,12 @@ impl Answer {
     /// The value of a form's hidden field.
     #[track_caller]
     pub(crate) fn hidden(&self, name: &str) -> String {
-        let field = between(&self.body, &format!("name=\"{name}\" value=\""), "\"");
-        unescape(field.unwrap_or_else(|| panic!("no field {name}: {self:#?}")))
+        self.hidden_if_any(name).unwrap_or_else(|| panic!("no field {name}: {self:#?}"))
+    }
+
+    /// The same where there may be none.
+    pub(crate) fn hidden_if_any(&self, name: &str) -> Option<String> {
+        between(&self.body, &format!("name=\"{name}\" value=\""), "\"").map(unescape)
     }
 }
 

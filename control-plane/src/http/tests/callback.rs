@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use axum::http::Request;
+use portcullis_proto::ids::{ClientId, ProviderName, Subject};
+use portcullis_proto::revocation::Scope;
 
 use super::answer::{Answer, param};
 use super::harness::{ISSUER, World};
@@ -142,6 +144,23 @@ async fn t13_a_code_with_another_providers_iss_is_not_exchanged() {
 }
 
 #[tokio::test]
+async fn t13_a_provider_that_has_no_iss_of_its_own_is_not_shown_anothers_code() {
+    for (iss, exchanged) in [(IDP, 0), ("https://its.own.example", 1)] {
+        let world = World::with(|config| {
+            let corp = config.providers.values().next().unwrap().clone();
+            config.providers.insert(ProviderName::new("another"), corp);
+        });
+        world.provider.answers(|script| script.anonymous = true);
+        let login = begun(world).await;
+        let answer = login.back_with(&login.page.browser, &[("code", "s3cr3t-code"), ("iss", iss)]).await;
+        assert_eq!(login.world.provider.exchanges().len(), exchanged, "{iss}");
+        if exchanged == 0 {
+            login.assert_over(&answer, 502, "server_error").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn t35_a_provider_that_is_down_or_refuses_gets_a_page_and_nothing_stays() {
     for (error, code) in [
         (unreachable(), "temporarily_unavailable"),
@@ -194,6 +213,32 @@ async fn whom_a_rule_lets_in_is_in() {
     assert!(param(&back, "code").starts_with("pcl_ac_"));
     let asked = &login.world.provider.exchanges()[0].questions;
     assert_eq!(*asked, Questions { email: true, ..Questions::default() });
+}
+
+#[tokio::test]
+async fn t20_whoever_is_revoked_while_the_provider_is_asked_is_not_let_in() {
+    let login = begun(World::new()).await;
+    login.world.provider.hold();
+    let mut exchanges = login.world.provider.watch_exchanges();
+    let revoke = async {
+        exchanges.wait_for(|exchanges| !exchanges.is_empty()).await.unwrap();
+        let scope = Scope::Subject(ProviderName::new("corp"), Subject::new("jane"));
+        login.world.app.revoke(scope, "test").await.unwrap();
+        login.world.provider.go_on();
+    };
+    let (answer, ()) = tokio::join!(login.back(&login.page.browser), revoke);
+    assert!(answer.is_page(502), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "server_error");
+    assert!(login.world.app.store.grants(None, 1).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn t20_whoever_revokes_a_client_ends_its_logins_that_are_under_way() {
+    let login = begun(World::new()).await;
+    let scope = Scope::Client(ClientId::new(login.client.id.clone()));
+    login.world.app.revoke(scope, "test").await.unwrap();
+    assert!(login.back(&login.page.browser).await.is_page(403));
+    assert!(login.world.provider.exchanges().is_empty());
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ async fn send(world: &World, browser: &Browser, site: Option<&str>, form: &[(&st
     world.send(browser.with(request), query(form)).await
 }
 
-fn form(page: &Page) -> [(&str, &str); 3] {
-    [("request", &page.request), ("csrf", &page.csrf), ("decision", "approve")]
+fn form(page: &Page) -> [(&str, &str); 4] {
+    [("request", &page.request), ("csrf", &page.csrf), ("shown", &page.shown), ("decision", "approve")]
 }
 
 #[tokio::test]
@@ -112,6 +112,20 @@ async fn t35_a_provider_that_cannot_be_asked_is_said_so_with_a_way_back() {
     world.provider.answers(|script| script.discovery = Ok(()));
     // The same page still works.
     world.approve(&page).await;
+}
+
+#[tokio::test]
+async fn t35_a_provider_whose_metadata_never_comes_gets_a_page_before_the_edge_gives_up() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let page = world.authorize(&client, &[]).await;
+    world.provider.hold_metadata();
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let answer = world.decide(&page, "approve").await;
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(answer.is_page(502), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
 }
 
 #[tokio::test]

@@ -114,11 +114,57 @@ async fn a_document_that_cannot_be_used_is_said_so_on_a_page() {
         let page = world.open(&Browser::default(), &client(), &[]).await;
         assert!(page.is_page(status), "{answer:?}");
         assert!(page.body.contains("You have not been sent anywhere"), "{page:#?}");
-        // What it is not known by, it cannot redeem with either.
-        let expected = if status == 502 { (503, "temporarily_unavailable") } else { (401, "invalid_client") };
-        let (status, code) = world.redeem(&client(), "x", &[]).await.error();
-        assert_eq!((status, code.as_str()), expected, "{answer:?}");
+        assert_eq!(world.redeem(&client(), "x", &[]).await.error(), (401, "invalid_client".into()));
         pass(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn t17_nobody_is_asked_about_a_client_that_nobody_has_logged_in_with_and_that_only_says_so() {
+    let world = published();
+    let page = world.authorize(&client(), &[]).await;
+    world.approve(&page).await;
+    pass(Duration::from_mins(10)).await;
+    world.web.asked();
+    assert_eq!(world.redeem(&client(), "x", &[]).await.error(), (401, "invalid_client".into()));
+    assert_eq!(world.revoke(&client(), "x").await.error(), (401, "invalid_client".into()));
+    assert!(world.web.asked().is_empty());
+    world.tokens(&client()).await;
+    pass(Duration::from_mins(10)).await;
+    world.web.asked();
+    assert_eq!(world.redeem(&client(), "x", &[]).await.error(), (400, "invalid_grant".into()));
+    assert_eq!(world.web.asked(), [URL]);
+}
+
+#[tokio::test]
+async fn t17_we_do_not_ask_ourselves() {
+    let world = World::serving(&[("demo", "https://mcp.example.com/demo/mcp")]);
+    let own = "https://mcp.example.com/authorize?client_id=https://app.example/client.json";
+    let asked = Client { id: own.into(), ..client() };
+    let page = world.open(&Browser::default(), &asked, &[]).await;
+    assert!(page.is_page(400) && page.body.contains("on this very service"), "{page:#?}");
+    assert!(world.web.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_was_public_is_not_taken_for_public_once_its_document_has_said_otherwise() {
+    for seen_by_a_login in [false, true] {
+        let world = published();
+        let tokens = world.tokens(&client()).await;
+        let key = crate::provider::testing::SigningKey::es256("k");
+        let hardened =
+            json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [key.jwk()] } });
+        world.web.publish(URL, &document(&hardened));
+        pass(Duration::from_mins(10)).await;
+        if seen_by_a_login {
+            world.authorize(&client(), &[]).await;
+        } else {
+            assert_eq!(world.redeem(&client(), "x", &[]).await.error(), (401, "invalid_client".into()));
+        }
+        world.web.answer(URL, Err(DOWN));
+        pass(Duration::from_mins(10)).await;
+        let refused = world.refresh(&client(), &tokens.refresh, &[]).await;
+        assert_eq!(refused.error(), (503, "temporarily_unavailable".into()));
     }
 }
 
@@ -167,6 +213,32 @@ async fn a_change_between_the_page_and_its_form_takes_effect() {
     world.web.publish(URL, &document(&json!({ "redirect_uris": ["https://app.example/moved"] })));
     pass(Duration::from_mins(10)).await;
     assert!(world.decide(&page, "approve").await.is_page(400));
+}
+
+#[tokio::test]
+async fn t08_an_answer_goes_where_the_page_said_or_nowhere() {
+    let world = published();
+    let shown = world.authorize(&client(), &[("redirect_uri", "")]).await;
+    assert!(shown.answer.body.contains("app.example"));
+    world.web.publish(URL, &document(&json!({ "redirect_uris": ["https://evil.example/cb"] })));
+    pass(Duration::from_mins(10)).await;
+    for decision in ["approve", "deny"] {
+        let answer = world.decide(&shown, decision).await;
+        assert!(answer.is_page(400) && !answer.body.contains("evil.example"), "{answer:#?}");
+    }
+    assert_eq!(world.count_rows().await, 0);
+    // What is shown now, can be approved.
+    let shown = world.authorize(&client(), &[("redirect_uri", "")]).await;
+    assert!(shown.answer.body.contains("evil.example"));
+    world.approve(&shown).await;
+}
+
+#[tokio::test]
+async fn t01_t04_a_wrong_request_of_a_client_with_a_document_leads_nowhere_by_itself() {
+    let world = published();
+    let answer = world.open(&Browser::default(), &client(), &[("response_type", "token")]).await;
+    assert!(answer.is_page(400) && answer.body.contains("Back to app.example<"), "{answer:#?}");
+    assert_eq!(param(&answer.button(), "error"), "unsupported_response_type");
 }
 
 #[tokio::test]

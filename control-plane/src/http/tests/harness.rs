@@ -225,14 +225,19 @@ fn assemble(
     config.keys = directory.join("keys");
     config.lifetimes.access_token = setup.access_token;
     (setup.adjust)(&mut config);
-    let corp: Arc<dyn Provider> = provider.clone();
+    let corp = ProviderName::new("corp");
+    // Others are there where a test configures them, and as they come.
+    let connect = |name: &ProviderName| -> Arc<dyn Provider> {
+        if *name == corp { provider.clone() } else { Arc::<Scripted>::default() }
+    };
+    let providers = config.providers.keys().map(|name| (name.clone(), connect(name))).collect();
     let keys = MasterKeys::open(&directory.join("keys"), random.as_ref(), clock.now()).unwrap();
     App::new(Parts {
         identity: None,
         store,
         signer: open_signer(&config, &keys, clock.as_ref(), LostSigningKeys::Missed).unwrap(),
         keys,
-        providers: [(ProviderName::new("corp"), corp)].into(),
+        providers,
         http: Http::new().unwrap(),
         web: web.clone(),
         clock: clock.clone(),

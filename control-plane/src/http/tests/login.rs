@@ -35,6 +35,7 @@ pub(crate) struct Page {
     pub(crate) browser: Browser,
     pub(crate) request: String,
     pub(crate) csrf: String,
+    pub(crate) shown: String,
 }
 
 /// Metadata of a public client.
@@ -108,13 +109,15 @@ impl World {
     ) -> Page {
         let answer = self.open(browser, client, changes).await;
         assert!(answer.is_page(200), "{answer:#?}");
-        let (request, csrf) = (answer.hidden("request"), answer.hidden("csrf"));
-        Page { browser: browser.after(&answer), answer, request, csrf }
+        let [request, csrf] = ["request", "csrf"].map(|name| answer.hidden(name));
+        let shown = answer.hidden_if_any("shown").unwrap_or_default();
+        Page { browser: browser.after(&answer), answer, request, csrf, shown }
     }
 
     /// Sends the consent page's form, as a browser does.
     pub(crate) async fn decide(&self, page: &Page, decision: &str) -> Answer {
-        let form = query(&[("request", &page.request), ("csrf", &page.csrf), ("decision", decision)]);
+        let form = [("request", page.request.as_str()), ("csrf", &page.csrf), ("shown", &page.shown)];
+        let form = query(&[&form[..], &[("decision", decision)]].concat());
         let request = Request::post("/consent")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin");

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use portcullis_proto::ids::ClientId;
 
+use super::answer::param;
 use super::harness::World;
 use super::login::{Browser, Client, REDIRECT};
 use crate::config::{self, Config};
@@ -44,6 +45,15 @@ async fn a_configured_client_is_usable_at_once_and_never_expires() {
     }
     let page = world.authorize(&client("backstage", "none"), &[]).await.answer;
     assert!(page.body.contains("Whoever runs this service has set this application up"), "{page:#?}");
+}
+
+#[tokio::test]
+async fn t04_a_configured_client_hears_of_a_wrong_request_at_once() {
+    let world = World::with(configure);
+    let editor = client("the editor", "none");
+    let back = world.open(&Browser::default(), &editor, &[("response_type", "token")]).await.redirect();
+    assert!(back.as_str().starts_with(&format!("{REDIRECT}?")), "{back}");
+    assert_eq!(param(&back, "error"), "unsupported_response_type");
 }
 
 #[tokio::test]

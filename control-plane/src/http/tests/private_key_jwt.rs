@@ -50,6 +50,13 @@ async fn redeem(world: &World, assertion: &str, code: &str) -> Answer {
     post(world, "/token", assertion, &form).await
 }
 
+/// A login, without which nobody is asked about the client.
+async fn log_in(world: &World) -> String {
+    let code = world.log_in(&client(), &[]).await;
+    world.web.asked();
+    code
+}
+
 fn refused(answer: &Answer) {
     assert_eq!(answer.error(), (401, "invalid_client".into()), "{answer:#?}");
 }
@@ -135,6 +142,7 @@ async fn an_assertion_is_good_once_also_after_a_restart_and_at_another_endpoint(
 async fn of_parallel_requests_with_one_assertion_one_is_the_clients() {
     let (world, key) = (World::new(), SigningKey::es256("k"));
     publish(&world, set(&[&key]));
+    log_in(&world).await;
     let assertion = key.sign(&claims(&world, "1"));
     let form = [("token", "x")];
     let revoke = || post(&world, "/revoke", &assertion, &form);
@@ -148,6 +156,7 @@ async fn a_public_client_cannot_hide_behind_an_assertion() {
     let (world, key) = (World::new(), SigningKey::es256("k"));
     let document = json!({ "client_id": URL, "client_name": "Story", "redirect_uris": [REDIRECT], "jwks": set(&[&key]) });
     world.web.publish(URL, &document);
+    log_in(&world).await;
     refused(&post(&world, "/revoke", &key.sign(&claims(&world, "1")), &[("token", "x")]).await);
 }
 
@@ -157,12 +166,13 @@ async fn keys_at_a_uri_are_fetched_kept_and_fetched_again_for_one_that_is_new() 
         (World::new(), SigningKey::es256("old"), SigningKey::rsa("new", Algorithm::PS256));
     publish(&world, json!(JWKS));
     world.web.publish(JWKS, &set(&[&old]));
+    log_in(&world).await;
     let revoke = async |key: &SigningKey, jti| {
         post(&world, "/revoke", &key.sign(&claims(&world, jti)), &[("token", "x")]).await
     };
     assert_eq!(revoke(&old, "1").await.status, 200);
     assert_eq!(revoke(&old, "2").await.status, 200);
-    assert_eq!(world.web.asked(), [URL, JWKS]);
+    assert_eq!(world.web.asked(), [JWKS]);
 
     world.web.publish(JWKS, &set(&[&new]));
     refused(&revoke(&new, "3").await);
@@ -176,9 +186,30 @@ async fn keys_at_a_uri_are_fetched_kept_and_fetched_again_for_one_that_is_new() 
 }
 
 #[tokio::test]
+async fn t15_who_names_a_key_that_nobody_knows_cannot_spoil_those_that_are_known() {
+    let (world, key) = (World::new(), SigningKey::es256("k"));
+    publish(&world, json!(JWKS));
+    world.web.publish(JWKS, &set(&[&key]));
+    log_in(&world).await;
+    let revoke = async |key: &SigningKey, jti| {
+        post(&world, "/revoke", &key.sign(&claims(&world, jti)), &[("token", "x")]).await
+    };
+    assert_eq!(revoke(&key, "1").await.status, 200);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(1)).await;
+    tokio::time::resume();
+    world.web.answer(JWKS, Err(DocumentError::Unavailable("no connection")));
+    let unknown = revoke(&SigningKey::es256("x"), "2").await;
+    assert_eq!(unknown.error(), (503, "temporarily_unavailable".into()));
+    assert_eq!(world.web.asked(), [JWKS, JWKS]);
+    assert_eq!(revoke(&key, "3").await.status, 200);
+}
+
+#[tokio::test]
 async fn keys_that_cannot_be_fetched_say_nothing_about_the_client() {
     let (world, key) = (World::new(), SigningKey::es256("k"));
     publish(&world, json!(JWKS));
+    log_in(&world).await;
     world.web.answer(JWKS, Err(DocumentError::Unavailable("no connection")));
     let answer = post(&world, "/revoke", &key.sign(&claims(&world, "1")), &[("token", "x")]).await;
     assert_eq!(answer.error(), (503, "temporarily_unavailable".into()));

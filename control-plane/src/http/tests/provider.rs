@@ -27,6 +27,7 @@ pub(crate) struct Scripted {
     script: Mutex<Script>,
     open: watch::Sender<bool>,
     open_about_users: watch::Sender<bool>,
+    open_metadata: watch::Sender<bool>,
     exchanges: watch::Sender<Vec<Exchange>>,
     refreshes: watch::Sender<Vec<String>>,
     registrations: watch::Sender<Vec<String>>,
@@ -46,6 +47,8 @@ pub(crate) struct Script {
     pub(crate) refresh: Result<Given, ProviderError>,
     /// To registrations: when the secret expires.
     pub(crate) registration: Result<Option<Timestamp>, ProviderError>,
+    /// Whether nobody knows what it calls itself.
+    pub(crate) anonymous: bool,
     /// Whether it registers nobody, but fetches metadata documents.
     pub(crate) documents: bool,
     /// Who the user is, at the login.
@@ -101,6 +104,7 @@ impl Default for Scripted {
             exchange: Ok(given("s3cr3t-access-1", "s3cr3t-refresh-1")),
             refresh: Ok(given("s3cr3t-access-2", "s3cr3t-refresh-2")),
             registration: Ok(None),
+            anonymous: false,
             documents: false,
             user: jane(Facts::default()),
             identify: Ok(Some(jane(Facts::default()))),
@@ -109,6 +113,7 @@ impl Default for Scripted {
             script: Mutex::new(script),
             open: watch::Sender::new(true),
             open_about_users: watch::Sender::new(true),
+            open_metadata: watch::Sender::new(true),
             exchanges: watch::Sender::default(),
             refreshes: watch::Sender::default(),
             registrations: watch::Sender::default(),
@@ -130,6 +135,11 @@ impl Scripted {
         self.open.send_replace(false);
     }
 
+    /// Has its metadata asked for from now on, but does not give it before [`go_on`](Self::go_on).
+    pub(crate) fn hold_metadata(&self) {
+        self.open_metadata.send_replace(false);
+    }
+
     /// Takes questions who the user is from now on, but answers none before [`go_on`](Self::go_on).
     pub(crate) fn hold_identities(&self) {
         self.open_about_users.send_replace(false);
@@ -138,6 +148,7 @@ impl Scripted {
     pub(crate) fn go_on(&self) {
         self.open.send_replace(true);
         self.open_about_users.send_replace(true);
+        self.open_metadata.send_replace(true);
     }
 
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
@@ -226,6 +237,7 @@ impl Scripted {
 #[async_trait]
 impl Provider for Scripted {
     async fn authorization_url(&self, login: &Login<'_>) -> Result<Url, ProviderError> {
+        self.open_metadata.subscribe().wait_for(|open| *open).await.unwrap();
         self.script().discovery?;
         let challenge = CodeChallenge::of(login.verifier);
         let params = [
@@ -240,7 +252,12 @@ impl Provider for Scripted {
     }
 
     async fn check_issuer(&self, iss: Option<&str>) -> Result<(), ProviderError> {
-        if iss.is_none_or(|iss| iss == IDP) { Ok(()) } else { Err(ProviderError::Issuer) }
+        let anonymous = self.script().anonymous;
+        if anonymous || iss.is_none_or(|iss| iss == IDP) { Ok(()) } else { Err(ProviderError::Issuer) }
+    }
+
+    fn is_issuer(&self, iss: &str) -> bool {
+        !self.script().anonymous && iss == IDP
     }
 
     async fn exchange(

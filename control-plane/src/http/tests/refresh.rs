@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use portcullis_proto::ids::ProviderName;
+
 use super::harness::{DEMO, World};
 use super::login::{Client, confidential, public};
+use crate::metrics::ScopeLabel;
 
 /// Neither token is good any more.
 async fn is_dead(world: &World, client: &Client, access: &str, refresh: &str) -> bool {
@@ -140,4 +143,58 @@ async fn a_refresh_token_lives_thirty_days_from_its_last_use() {
     world.clock.advance(Duration::from_hours(30 * 24));
     assert_eq!(world.refresh(&client, &tokens.refresh, &[]).await.error(), (400, "invalid_grant".into()));
     assert_eq!(world.revocations(), 0, "to be late is no sign of theft");
+}
+
+#[tokio::test]
+async fn t20_nothing_is_issued_to_users_of_the_provider_that_the_server_was_moved_from() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let tokens = world.tokens(&client).await;
+    let code = world.log_in(&client, &[]).await;
+    let world = world.restart_with(|config| {
+        config.servers.values_mut().for_each(|server| server.provider = ProviderName::new("elsewhere"));
+    });
+    assert_eq!(world.refresh(&client, &tokens.refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    assert_eq!(world.redeem(&client, &code, &[]).await.error(), (400, "invalid_grant".into()));
+    assert_eq!(world.revocations(), 0);
+}
+
+#[tokio::test]
+async fn t17_a_user_who_refreshes_in_a_loop_fills_nothing_and_goes_on() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let mut tokens = world.tokens(&client).await;
+    for _ in 0..100 {
+        tokens = world.refresh(&client, &tokens.refresh, &[]).await.tokens();
+    }
+    world.clock.advance(Duration::from_mins(10));
+    for _ in 0..50 {
+        let answer = world.refresh(&client, &tokens.refresh, &[]).await;
+        let again = answer.tokens();
+        assert_eq!((&again.access, &again.refresh), (&tokens.access, &tokens.refresh));
+        assert_eq!(answer.json()["expires_in"], 3000, "what is left");
+    }
+    let narrower = world.refresh(&client, &tokens.refresh, &[("scope", "email")]).await;
+    assert_eq!(narrower.error(), (503, "temporarily_unavailable".into()));
+    world.clock.advance(Duration::from_mins(20));
+    let next = world.refresh(&client, &tokens.refresh, &[]).await.tokens();
+    assert!(next.access != tokens.access && next.refresh != tokens.refresh);
+    // 102 refresh tokens, 102 access tokens and their index, grant and its index, code, client; each but the indexes once.
+    assert!(world.count_rows().await < 250);
+}
+
+#[tokio::test]
+async fn what_ends_by_reuse_or_replay_is_counted_as_a_revocation() {
+    let world = World::new();
+    let client = world.register(public()).await;
+    let counted = || world.app.metrics.revocations.get_or_create(&ScopeLabel { scope: "grant" }).get();
+    let code = world.log_in(&client, &[]).await;
+    world.redeem(&client, &code, &[]).await.tokens();
+    world.redeem(&client, &code, &[]).await.error();
+    assert_eq!(counted(), 1);
+    let first = world.tokens(&client).await;
+    world.refresh(&client, &first.refresh, &[]).await.tokens();
+    world.clock.advance(Duration::from_secs(30));
+    world.refresh(&client, &first.refresh, &[]).await.error();
+    assert_eq!(counted(), 2);
 }

@@ -20,7 +20,8 @@ fn two() -> World {
 }
 
 async fn send(world: &World, page: &Page, more: &[(&str, &str)]) -> Answer {
-    let form = [&[("request", page.request.as_str()), ("csrf", &page.csrf)], more].concat();
+    let form = [("request", page.request.as_str()), ("csrf", &page.csrf), ("shown", &page.shown)];
+    let form = [&form[..], more].concat();
     let request = Request::post("/consent")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header("sec-fetch-site", "same-origin");
@@ -31,7 +32,8 @@ async fn send(world: &World, page: &Page, more: &[(&str, &str)]) -> Answer {
 fn next(page: &Page, answer: Answer) -> Page {
     assert!(answer.is_page(200), "{answer:#?}");
     let (request, csrf) = (answer.hidden("request"), answer.hidden("csrf"));
-    Page { browser: page.browser.clone(), answer, request, csrf }
+    let shown = answer.hidden_if_any("shown").unwrap_or_default();
+    Page { browser: page.browser.clone(), answer, request, csrf, shown }
 }
 
 fn asks_which(answer: &Answer) -> bool {
@@ -142,8 +144,9 @@ async fn t10_a_choice_from_elsewhere_is_refused_and_another_server_cannot_be_sli
 }
 
 fn page(of: &Page) -> Page {
-    let Page { answer, browser, request, csrf } = of;
-    Page { answer: answer.clone(), browser: browser.clone(), request: request.clone(), csrf: csrf.clone() }
+    let Page { answer, browser, request, csrf, shown } = of;
+    let (answer, browser) = (answer.clone(), browser.clone());
+    Page { answer, browser, request: request.clone(), csrf: csrf.clone(), shown: shown.clone() }
 }
 
 #[tokio::test]
@@ -155,7 +158,7 @@ async fn only_servers_that_have_a_scope_that_is_asked_for_are_offered() {
     // Which of them it is goes without asking.
     let body = world.authorize(&client, &[("scope", "repo")]).await.answer.body;
     assert!(body.contains(OTHER) && body.contains("value=\"approve\""), "{body}");
-    let refused = world.open(&Browser::default(), &client, &[("scope", "admin")]).await.redirect();
+    let refused = world.open(&Browser::default(), &client, &[("scope", "admin")]).await.button();
     assert_eq!(param(&refused, "error"), "invalid_scope");
     // A parameter without a value is as good as none (RFC 6749 section 3.1).
     let asked = world.authorize(&client, &[("extra", "resource")]).await;

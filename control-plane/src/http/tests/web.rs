@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::client_document::{DocumentError, Page, Web};
+use crate::client_document::{DocumentError, Page, Standing, Web};
 use crate::oauth::document_url::DocumentUrl;
 
 /// Says what a test tells it to. What it has not been told of is not there.
@@ -36,7 +36,7 @@ impl ScriptedWeb {
 
 #[async_trait]
 impl Web for ScriptedWeb {
-    async fn get(&self, url: &DocumentUrl) -> Result<Page, DocumentError> {
+    async fn get(&self, url: &DocumentUrl, _: Standing) -> Result<Page, DocumentError> {
         self.asked.lock().unwrap().push(url.as_str().to_owned());
         self.answers.lock().unwrap().get(url.as_str()).cloned().unwrap_or(Err(DocumentError::Gone))
     }

@@ -147,3 +147,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn t12_a_user_sees_the_host_and_a_port_that_may_be_somebody_elses() {
+    for (text, shown) in [
+        ("https://app.example/cb", "app.example"),
+        ("https://app.example:8443/cb", "app.example:8443"),
+        ("http://127.0.0.1:3334/cb", "127.0.0.1"),
+        ("com.example.app:/cb", "com.example.app:"),
+    ] {
+        let registered = [RedirectUri::parse(text, &[]).unwrap()];
+        assert_eq!(RedirectTarget::only(&registered, &[]).unwrap().display_host(), shown);
+    }
+}

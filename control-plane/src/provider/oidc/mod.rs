@@ -139,6 +139,10 @@ impl Provider for Oidc {
         }
     }
 
+    fn is_issuer(&self, iss: &str) -> bool {
+        self.rules.is_issuer(&self.settings.issuer, iss)
+    }
+
     async fn exchange(
         &self,
         code: &SecretString,

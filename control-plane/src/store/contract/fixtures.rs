@@ -12,11 +12,12 @@ use crate::oauth::client::{Client, ClientAuth, ClientSource};
 use crate::oauth::code::Code;
 use crate::oauth::enrolment::{Enrolment, EnrolmentId};
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
+use crate::oauth::pace::{Limit, Pace};
 use crate::oauth::pending::{AuthorizationRequest, BrowserId, Pending, Purpose, StateId};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::provider_client::{ActingClient, KeptAuth, ProviderClient, ProviderClientId, Slot};
 use crate::oauth::redirect_uri::{RedirectTarget, RedirectUri};
-use crate::oauth::refresh::{RefreshToken, Stage};
+use crate::oauth::refresh::{Given, RefreshToken, Rotation, Stage};
 use crate::oauth::renewal::Renewal;
 use crate::oauth::scope::Scopes;
 use crate::oauth::session::Session;
@@ -24,6 +25,13 @@ use crate::oauth::user_token::{Holder, UserToken};
 use crate::store::{Begun, Enrolled, Finish, Granted, Issue, Redeemed, Registered, Rotated, Store};
 
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const ROTATION: Rotation =
+    Rotation { grace: GRACE, limit: Limit { every: Duration::from_secs(1_000), burst: BURST } };
+/// How many rotations may come at once.
+pub(crate) const BURST: u32 = 4;
+
+/// Of what is to be born when it is stored.
+pub(crate) const NOT_YET: Sequence = Sequence(u64::MAX);
 
 /// How long things live here, in seconds.
 pub(crate) const CODE: u64 = 60;
@@ -110,6 +118,7 @@ pub(crate) fn pending(browser: &str) -> Pending {
         browser: BrowserId::of(browser),
         verifier: "our verifier".into(),
         nonce: "our nonce".into(),
+        born: Some(Sequence(0)),
         expires_at: at(LOGIN),
     }
 }
@@ -124,10 +133,11 @@ pub(crate) fn grant(name: &str, client: &str, now: Timestamp) -> Grant {
         acting: ActingClient::App,
         subject: Subject::new(client),
         email: Some("user@example.com".into()),
+        email_verified: true,
         scopes: Scopes::parse("read write").unwrap(),
         created_at: now,
         expires_at: now.after(Duration::from_secs(CODE)),
-        born: Sequence(0),
+        born: NOT_YET,
         master_key: "key-1".into(),
         data_key: Sealed::from_bytes([1; 60]),
         upstream: upstream(0),
@@ -173,6 +183,8 @@ pub(crate) fn issue(grant: &str, name: &str, predecessor: Option<&str>, now: Tim
         expires_at: now.after(Duration::from_secs(REFRESH)),
         predecessor: predecessor.map(refresh_id),
         stage: Stage::Current,
+        given: Some(Given { access: access_id(name), answer: answer(name) }),
+        pace: Pace::default(),
     };
     Issue { access: (access_id(name), access), refresh: (refresh_id(name), refresh) }
 }
@@ -228,7 +240,7 @@ pub(crate) fn session(subject: &str, now: Timestamp) -> Session {
         subject: Subject::new(subject),
         email: None,
         attempts: 0,
-        born: Sequence(0),
+        born: NOT_YET,
         expires_at: now.after(Duration::from_secs(SESSION)),
     }
 }
@@ -257,7 +269,7 @@ pub(crate) async fn enrolled(store: &dyn Store, name: &str, now: Timestamp) {
 /// The tokens `<new>` in the place of the refresh token `<old>`.
 pub(crate) async fn rotated(store: &dyn Store, grant: &str, new: &str, old: &str, now: Timestamp) {
     let issue = issue(grant, new, Some(old), now);
-    let rotated = store.rotate(&refresh_id(old), issue, answer(new), GRACE, now).await.unwrap();
+    let rotated = store.rotate(&refresh_id(old), issue, answer(new), ROTATION, now).await.unwrap();
     assert_eq!(rotated, Rotated::Issued);
 }
 

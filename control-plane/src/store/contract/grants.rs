@@ -1,6 +1,6 @@
 //! Grants and what the provider gave for them.
 
-use portcullis_proto::ids::{ClientId, GrantId, Sequence};
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, Subject};
 use portcullis_proto::revocation::Scope;
 
 use super::fixtures::{MANY, UNUSED, at, code, grant, granted, register, token_id};
@@ -53,4 +53,19 @@ pub(crate) async fn live_grants_are_listed_in_order(store: &dyn Store) {
     assert_eq!(list(None, 2).await, ["a", "c"]);
     assert_eq!(list(Some("a"), 2).await, ["c", "e"]);
     assert!(list(Some("e"), 2).await.is_empty());
+}
+
+pub(crate) async fn t20_what_is_revoked_before_it_is_kept_is_not_kept(store: &dyn Store) {
+    register(store, "c").await;
+    let keep = async |born| {
+        let grant = crate::oauth::grant::Grant { born: Sequence(born), ..grant("g", "c", at(1)) };
+        let code = code(&grant);
+        store.grant(grant, token_id("code"), code).await.unwrap()
+    };
+    let subject = Scope::Subject(ProviderName::new("provider"), Subject::new("c"));
+    store.revoke(subject, at(1)).await.unwrap();
+    assert_eq!(keep(0).await, Granted::Gone);
+    assert_eq!(store.live_grant(&GrantId::new("g")).await.unwrap(), None);
+    assert_eq!(store.code(&token_id("code")).await.unwrap(), None);
+    assert_eq!(keep(1).await, Granted::Done);
 }

@@ -1,7 +1,10 @@
 //! Logins under way.
 
+use portcullis_proto::ids::{ClientId, Sequence, ServerName};
+use portcullis_proto::revocation::Scope;
+
 use super::fixtures::{LOGIN, MANY, at, begin, parallel, pending};
-use crate::oauth::pending::{BrowserId, MOST_IN_A_BROWSER, StateId};
+use crate::oauth::pending::{BrowserId, MOST_IN_A_BROWSER, Pending, StateId};
 use crate::store::{Begun, Store};
 
 pub(crate) async fn a_login_is_taken_once(store: &dyn Store) {
@@ -71,4 +74,22 @@ pub(crate) async fn of_parallel_takers_one_wins(store: &dyn Store) {
     })
     .await;
     assert_eq!(taken.into_iter().flatten().count(), 1);
+}
+
+pub(crate) async fn what_is_revoked_meanwhile_ends_a_login(store: &dyn Store) {
+    let take =
+        async || store.take_pending(&StateId::of("state"), &BrowserId::of("browser"), at(1)).await.unwrap();
+    for (scope, ends) in [
+        (Scope::Client(ClientId::new("another")), false),
+        (Scope::Client(ClientId::new("c")), true),
+        (Scope::Server(ServerName::new("server-c")), true),
+        (Scope::Everything, true),
+    ] {
+        begin(store, "state", "browser").await;
+        store.revoke(scope.clone(), at(1)).await.unwrap();
+        assert_eq!(take().await.is_none(), ends, "{scope:?}");
+    }
+    // A login that begins later is not meant.
+    begin(store, "state", "browser").await;
+    assert_eq!(take().await, Some(Pending { born: Some(Sequence(4)), ..pending("browser") }));
 }

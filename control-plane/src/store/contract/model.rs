@@ -17,7 +17,7 @@ use self::leases::Ending;
 use self::memory::Memory;
 use self::users::Deed;
 use super::fixtures::{
-    GRACE, MANY, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id,
+    GRACE, MANY, ROTATION, access_id, answer, at, client, code, grant, issue, pending, refresh_id, token_id,
 };
 use crate::oauth::pending::{BrowserId, Purpose, StateId};
 use crate::store::lease::Lease;
@@ -237,8 +237,8 @@ async fn apply(store: &dyn Store, memory: &mut Memory, made: &mut Made, op: &Op,
             let (old, grant) = made.kept.get(pick(refresh, made.kept.len())).cloned().unwrap_or_else(unknown);
             let (id, new) = (refresh_id(&old), made.token());
             let issue = issue(&grant, &new, Some(&old), now);
-            let rotated = store.rotate(&id, issue.clone(), answer(&new), GRACE, now).await.unwrap();
-            assert_eq!(rotated, memory.rotate(id, issue, answer(&new), GRACE, now), "{op:?}");
+            let rotated = store.rotate(&id, issue.clone(), answer(&new), ROTATION, now).await.unwrap();
+            assert_eq!(rotated, memory.rotate(id, issue, answer(&new), ROTATION, now), "{op:?}");
             if rotated == Rotated::Issued {
                 made.kept.push((new, grant));
             }

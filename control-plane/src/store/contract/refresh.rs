@@ -4,16 +4,16 @@ use portcullis_proto::ids::{GrantId, Sequence};
 use portcullis_proto::revocation::Scope;
 
 use super::fixtures::{
-    ACCESS, GRACE, REFRESH, access_id, answer, at, head, is_accepted, is_live, issue, parallel, redeemed,
-    refresh_id,
+    ACCESS, BURST, REFRESH, ROTATION, access_id, answer, at, head, is_accepted, is_live, issue, parallel,
+    redeemed, refresh_id,
 };
-use crate::oauth::refresh::Stage;
-use crate::store::{Rotated, Store};
+use crate::oauth::refresh::{RefreshToken, Stage};
+use crate::store::{Again, Rotated, Store};
 
 /// Presents `refresh-<old>` of the grant `g`, with the tokens `<new>` ready.
 async fn rotate(store: &dyn Store, old: &str, new: &str, now: u64) -> Rotated {
     let issue = issue("g", new, Some(old), at(now));
-    store.rotate(&refresh_id(old), issue, answer(new), GRACE, at(now)).await.unwrap()
+    store.rotate(&refresh_id(old), issue, answer(new), ROTATION, at(now)).await.unwrap()
 }
 
 async fn stage(store: &dyn Store, name: &str) -> Option<Stage> {
@@ -26,7 +26,8 @@ pub(crate) async fn a_rotation_brings_new_tokens(store: &dyn Store) {
     assert_eq!(rotate(store, "g", "2", 100).await, Rotated::Issued);
     assert_eq!(stage(store, "g").await, Some(Stage::Rotated { at: at(100), answer: answer("2") }));
     let given = issue("g", "2", Some("g"), at(100));
-    assert_eq!(store.refresh_token(&refresh_id("2")).await.unwrap(), Some(given.refresh.1));
+    let kept = store.refresh_token(&refresh_id("2")).await.unwrap().unwrap();
+    assert_eq!(RefreshToken { pace: given.refresh.1.pace, ..kept }, given.refresh.1);
     let (token, grant) = store.access_token(&access_id("2"), at(100)).await.unwrap().unwrap();
     assert_eq!((token.born, token.expires_at), (Sequence(1), at(100 + ACCESS)));
     assert_eq!(grant.expires_at, at(100 + REFRESH));
@@ -49,7 +50,11 @@ pub(crate) async fn a_repeat_within_the_grace_gets_the_first_answer(store: &dyn 
 pub(crate) async fn reuse_after_the_grace_revokes_the_grant(store: &dyn Store) {
     redeemed(store, "g", at(0)).await;
     assert_eq!(rotate(store, "g", "2", 100).await, Rotated::Issued);
-    assert_eq!(rotate(store, "g", "3", 130).await, Rotated::Reused);
+    let reused = rotate(store, "g", "3", 130).await;
+    assert!(
+        matches!(&reused, Rotated::Reused(entry) if entry.scope == Scope::Grant(GrantId::new("g"))),
+        "{reused:?}"
+    );
     assert!(!is_live(store, "g").await);
     assert!(!is_accepted(store, "2", at(130)).await);
     assert_eq!(head(store), 1);
@@ -65,7 +70,7 @@ pub(crate) async fn a_superseded_token_has_no_grace(store: &dyn Store) {
     assert_eq!(rotate(store, "2", "3", 101).await, Rotated::Issued);
     assert_eq!(stage(store, "g").await, Some(Stage::Superseded));
     assert_eq!(stage(store, "2").await, Some(Stage::Rotated { at: at(101), answer: answer("3") }));
-    assert_eq!(rotate(store, "g", "4", 102).await, Rotated::Reused);
+    assert!(matches!(rotate(store, "g", "4", 102).await, Rotated::Reused(_)));
     assert!(!is_accepted(store, "3", at(102)).await);
 }
 
@@ -99,4 +104,54 @@ pub(crate) async fn an_access_token_counts_until_it_expires(store: &dyn Store) {
     assert!(is_accepted(store, "g", at(ACCESS - 1)).await);
     assert!(!is_accepted(store, "g", at(ACCESS)).await);
     assert!(!is_accepted(store, "unknown", at(0)).await);
+}
+
+/// Rotates from `g` on as often as it may be, at one moment; gives the name of the current token.
+async fn exhausted(store: &dyn Store, now: u64) -> String {
+    redeemed(store, "g", at(now)).await;
+    let mut current = "g".to_owned();
+    for number in 0..BURST {
+        let next = format!("next-{number}");
+        assert_eq!(rotate(store, &current, &next, now).await, Rotated::Issued);
+        current = next;
+    }
+    current
+}
+
+pub(crate) async fn who_rotates_too_fast_gets_the_last_answer_and_leaves_no_rows(store: &dyn Store) {
+    let current = exhausted(store, 0).await;
+    for time in [0, 1, 500, 999] {
+        for number in 0..20 {
+            let again = Again { answer: answer(&current), expires_at: at(ACCESS) };
+            assert_eq!(
+                rotate(store, &current, "more", time).await,
+                Rotated::TooSoon(Some(again)),
+                "{number}"
+            );
+        }
+    }
+    assert_eq!((stage(store, "more").await, is_accepted(store, "more", at(1)).await), (None, false));
+    assert_eq!(stage(store, &current).await, Some(Stage::Current));
+    // In time it goes on.
+    assert_eq!(rotate(store, &current, "more", 1_000).await, Rotated::Issued);
+    assert!(matches!(rotate(store, "more", "much more", 1_001).await, Rotated::TooSoon(Some(_))));
+}
+
+pub(crate) async fn the_last_answer_is_not_given_again_where_it_is_of_no_use(store: &dyn Store) {
+    let current = exhausted(store, 0).await;
+    let mut other = issue("g", "other", Some(&current), at(1));
+    other.access.1.scopes = crate::oauth::scope::Scopes::parse("write").unwrap();
+    let rotated = store.rotate(&refresh_id(&current), other, answer("other"), ROTATION, at(1)).await.unwrap();
+    assert_eq!(rotated, Rotated::TooSoon(None), "other scopes");
+    store.revoke(Scope::Token(access_id(&current)), at(1)).await.unwrap();
+    assert_eq!(rotate(store, &current, "more", 1).await, Rotated::TooSoon(None), "a token that is revoked");
+    assert_eq!(rotate(store, &current, "more", 1_000).await, Rotated::Issued);
+}
+
+pub(crate) async fn t21_however_fast_they_follow_each_other_an_old_token_kills_the_grant(store: &dyn Store) {
+    let current = exhausted(store, 0).await;
+    assert!(matches!(rotate(store, &current, "more", 1).await, Rotated::TooSoon(_)));
+    assert!(matches!(rotate(store, "g", "thief", 2).await, Rotated::Reused(_)));
+    assert!(!is_live(store, "g").await);
+    assert_eq!(rotate(store, &current, "more", 2_000).await, Rotated::Gone);
 }

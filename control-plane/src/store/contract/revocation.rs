@@ -4,7 +4,7 @@ use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject
 use portcullis_proto::revocation::Scope;
 
 use super::fixtures::{
-    GRACE, access_id, answer, at, code, grant, head, is_accepted, is_live, issue, redeemed, refresh_id,
+    ROTATION, access_id, answer, at, code, grant, head, is_accepted, is_live, issue, redeemed, refresh_id,
     token_id,
 };
 use crate::store::lease::Leasing;
@@ -18,7 +18,7 @@ fn scopes(name: &str) -> [Scope; 5] {
 pub(crate) async fn a_token_dies_alone(store: &dyn Store) {
     redeemed(store, "g", at(0)).await;
     let issue = issue("g", "2", Some("g"), at(1));
-    let rotated = store.rotate(&refresh_id("g"), issue, answer("2"), GRACE, at(1)).await.unwrap();
+    let rotated = store.rotate(&refresh_id("g"), issue, answer("2"), ROTATION, at(1)).await.unwrap();
     assert_eq!(rotated, Rotated::Issued);
     store.revoke(Scope::Token(access_id("g")), at(2)).await.unwrap();
     assert!(!is_accepted(store, "g", at(2)).await);
@@ -74,11 +74,11 @@ pub(crate) async fn what_is_dead_stays_dead_for_every_operation(store: &dyn Stor
         let leasing = store.lease(&GrantId::new(kind), 0, at(2), at(3)).await.unwrap();
         assert_eq!(leasing, Leasing::Gone, "{kind}");
         let issue = || issue(kind, "new", Some(kind), at(2));
-        let rotated = store.rotate(&refresh_id(kind), issue(), answer("new"), GRACE, at(2)).await.unwrap();
+        let rotated = store.rotate(&refresh_id(kind), issue(), answer("new"), ROTATION, at(2)).await.unwrap();
         assert_eq!(rotated, Rotated::Gone, "{kind}");
         assert_eq!(
             store.redeem(&token_id(kind), issue(), at(2)).await.unwrap(),
-            Redeemed::Replayed,
+            Redeemed::Replayed(None),
             "{kind}"
         );
         assert!(!is_live(store, kind).await && !is_accepted(store, "new", at(2)).await, "{kind}");

@@ -91,3 +91,14 @@ pub(crate) async fn whoever_revokes_a_user_ends_the_users_sessions(store: &dyn S
     assert_eq!(open(store, "a", MANY).await, Begun::Done);
     assert!(is_open(store, "a", 2).await, "the user may log in again");
 }
+
+pub(crate) async fn a_user_who_is_revoked_before_the_session_opens_has_none(store: &dyn Store) {
+    let open = async |name, born| {
+        let session = Session { born: Sequence(born), ..session("a", at(0)) };
+        store.open_session(SessionId::of(name), session, MANY).await.unwrap()
+    };
+    let subject = Scope::Subject(ProviderName::new("provider"), Subject::new("a"));
+    store.revoke(subject, at(0)).await.unwrap();
+    assert_eq!((open("before", 0).await, open("after", 1).await), (Begun::Done, Begun::Done));
+    assert!(!is_open(store, "before", 1).await && is_open(store, "after", 1).await);
+}

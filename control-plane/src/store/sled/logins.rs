@@ -5,7 +5,7 @@ use portcullis_proto::time::Timestamp;
 use super::keys::{Key, Meta};
 use super::rows::Read;
 use super::tx::Tx;
-use super::{clients, holders};
+use super::{clients, holders, log, revocation};
 use crate::oauth::pending::{self, BrowserId, Pending, StateId};
 use crate::store::{Begun, StoreError};
 
@@ -23,10 +23,11 @@ pub(super) fn begin(
     if logins >= quota as u64 {
         return Ok(Begun::Full);
     }
+    let pending = Pending { born: Some(log::head(tx)?.sequence), ..pending.clone() };
     tx.count(Meta::Logins, 1)?;
     let key = Key::pending(state);
-    holders::add(tx, &key, pending);
-    tx.insert(key, pending, Some(pending.expires_at))?;
+    holders::add(tx, &key, &pending);
+    tx.insert(key, &pending, Some(pending.expires_at))?;
     if let Some(client) = pending.purpose.client() {
         clients::protect(tx, client, pending.expires_at)?;
     }
@@ -45,6 +46,11 @@ pub(super) fn take(
         return Ok(None);
     };
     if kept.row.browser != *browser || kept.row.expires_at <= now {
+        return Ok(None);
+    }
+    if let Some(born) = kept.row.born
+        && revocation::is_cut_off(tx, &kept.row.revoked_by(), born)?
+    {
         return Ok(None);
     }
     tx.count(Meta::Logins, -1)?;

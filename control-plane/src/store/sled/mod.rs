@@ -29,7 +29,6 @@ mod wrapped;
 mod tests;
 
 use std::path::Path;
-use std::time::Duration;
 
 use ::sled::{Db, Tree};
 use async_trait::async_trait;
@@ -51,7 +50,7 @@ use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant, Upstream};
 use crate::oauth::pending::{BrowserId, Pending, StateId};
 use crate::oauth::provider_client::{ProviderClient, ProviderClientId, Slot};
-use crate::oauth::refresh::RefreshToken;
+use crate::oauth::refresh::{RefreshToken, Rotation};
 
 pub use self::open::OpenError;
 
@@ -196,11 +195,11 @@ impl Store for SledStore {
         presented: &TokenId,
         issue: Issue,
         answer: Sealed,
-        grace: Duration,
+        rotation: Rotation,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         let presented = *presented;
-        self.committer.submit(move |tx| tokens::rotate(tx, &presented, issue, answer, grace, now)).await
+        self.committer.submit(move |tx| tokens::rotate(tx, &presented, issue, answer, rotation, now)).await
     }
 
     async fn access_token(

@@ -66,10 +66,10 @@ pub(super) fn live_grants(
     Ok(grants)
 }
 
-/// The access tokens of a grant that have not been removed, in the order of their ids.
-pub(super) fn access_tokens(tx: &Tx<'_>, grant: &GrantId) -> Result<Vec<TokenId>, StoreError> {
+/// The access tokens of a grant that have not been removed, in the order of their ids; `limit` of them at most.
+pub(super) fn access_tokens(tx: &Tx<'_>, grant: &GrantId, limit: usize) -> Result<Vec<TokenId>, StoreError> {
     let (first, end) = Key::access_tokens_of(grant);
-    let keys = tx.scan(&first, &end, usize::MAX)?;
+    let keys = tx.scan(&first, &end, limit)?;
     keys.iter()
         .map(|(key, _)| {
             TokenId::from_slice(key.below(&first)).ok_or_else(|| StoreError::Row { key: key.to_string() })

@@ -24,7 +24,7 @@ pub(super) fn open(
     if sessions >= quota as u64 {
         return Ok(Begun::Full);
     }
-    session.born = log::head(tx)?.sequence;
+    session.born = session.born.min(log::head(tx)?.sequence);
     tx.count(Meta::Sessions, 1)?;
     let key = Key::session(id);
     holders::add(tx, &key, &session);

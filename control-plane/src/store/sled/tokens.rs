@@ -1,7 +1,5 @@
 //! Grants, codes, and what they bring.
 
-use std::time::Duration;
-
 use ::sled::Tree;
 use portcullis_proto::ids::TokenId;
 use portcullis_proto::revocation::Scope;
@@ -14,17 +12,18 @@ use super::tx::Tx;
 use super::{clients, log, owned, revocation};
 use crate::oauth::code::Code;
 use crate::oauth::grant::{AccessToken, Grant};
-use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
-use crate::store::{Granted, Issue, Redeemed, Rotated, StoreError};
+use crate::oauth::refresh::{Given, Presentation, RefreshToken, Rotation, Stage};
+use crate::store::{Again, Granted, Issue, Redeemed, Rotated, StoreError};
 
-/// Keeps a grant and the code for it, and marks the client as used.
+/// Keeps a grant and the code for it, and marks the client as used; not where it has been revoked since it was decided.
 pub(super) fn grant(
     tx: &mut Tx<'_>,
     mut grant: Grant,
     code_id: &TokenId,
     code: &Code,
 ) -> Result<Granted, StoreError> {
-    if !clients::mark_used(tx, &grant.client, grant.created_at)? {
+    let revoked = revocation::is_cut_off(tx, &grant.revoked_by(), grant.born)?;
+    if revoked || !clients::mark_used(tx, &grant.client, grant.created_at)? {
         return Ok(Granted::Gone);
     }
     grant.born = log::head(tx)?.sequence;
@@ -47,10 +46,8 @@ pub(super) fn redeem(
     };
     let grant = revocation::live(tx, &code.row.grant)?;
     if code.row.used {
-        if grant.is_some() {
-            revocation::revoke(tx, Scope::Grant(code.row.grant), now)?;
-        }
-        return Ok(Redeemed::Replayed);
+        let entry = grant.map(|_| revocation::revoke(tx, Scope::Grant(code.row.grant), now)).transpose()?;
+        return Ok(Redeemed::Replayed(entry));
     }
     let Some(grant) = grant.filter(|_| now < code.row.expires_at) else {
         return Ok(Redeemed::Gone);
@@ -66,9 +63,9 @@ pub(super) fn redeem(
 pub(super) fn rotate(
     tx: &mut Tx<'_>,
     presented: &TokenId,
-    issue: Issue,
+    mut issue: Issue,
     answer: Sealed,
-    grace: Duration,
+    rotation: Rotation,
     now: Timestamp,
 ) -> Result<Rotated, StoreError> {
     let key = Key::refresh(presented);
@@ -78,23 +75,42 @@ pub(super) fn rotate(
     let Some(grant) = revocation::live(tx, &token.row.grant)? else {
         return Ok(Rotated::Gone);
     };
-    match token.row.present(now, grace) {
+    match token.row.present(now, rotation.grace) {
         Presentation::Expired => Ok(Rotated::Gone),
         Presentation::Repeat(answer) => Ok(Rotated::Repeated(answer)),
         Presentation::Reuse => {
-            revocation::revoke(tx, Scope::Grant(token.row.grant), now)?;
-            Ok(Rotated::Reused)
+            Ok(Rotated::Reused(revocation::revoke(tx, Scope::Grant(token.row.grant), now)?))
         }
         Presentation::First => {
+            let Some(pace) = token.row.pace.step(now, rotation.limit) else {
+                return Ok(Rotated::TooSoon(again(tx, &token.row, &issue, now)?));
+            };
+            issue.refresh.1.pace = pace;
             if let Some(predecessor) = &token.row.predecessor {
                 supersede(tx, predecessor)?;
             }
             token.row.stage = Stage::Rotated { at: now, answer };
+            token.row.given = None;
             tx.update(key, &token)?;
             keep_tokens(tx, grant, issue)?;
             Ok(Rotated::Issued)
         }
     }
+}
+
+/// The answer that brought the refresh token, where it would do instead of what is offered.
+fn again(
+    tx: &Tx<'_>,
+    token: &RefreshToken,
+    offered: &Issue,
+    now: Timestamp,
+) -> Result<Option<Again>, StoreError> {
+    let Some(Given { access, answer }) = &token.given else {
+        return Ok(None);
+    };
+    let kept = tx.kept::<AccessToken>(&Key::access(access))?.map(|kept| kept.row);
+    let good = kept.filter(|kept| now < kept.expires_at && kept.scopes == offered.access.1.scopes);
+    Ok(good.map(|kept| Again { answer: answer.clone(), expires_at: kept.expires_at }))
 }
 
 /// Ends the grace of a token whose successor has been used, where it is still there.

@@ -1,12 +1,16 @@
 //! The part of the store that is about users.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use portcullis_proto::ids::{ProviderName, ServerName, Subject};
 use portcullis_proto::revocation::Entry;
 use portcullis_proto::time::Timestamp;
 
+use super::enrolments::Step;
 use super::keys::Key;
 use super::rows::{Read, backend};
+use super::tx::Tx;
 use super::{SledStore, enrolments, owned, sessions};
 use crate::oauth::enrolment::{Enrolment, EnrolmentId};
 use crate::oauth::grant::Grant;
@@ -14,6 +18,24 @@ use crate::oauth::pending::BrowserId;
 use crate::oauth::session::{Session, SessionId};
 use crate::oauth::user_token::{Holder, UserToken};
 use crate::store::{Begun, Enrolled, Finish, StoreError, UserStore};
+
+impl SledStore {
+    /// Runs an operation step by step, with those of others between. Gives what the steps before the last have revoked.
+    async fn in_steps<T: Send + 'static>(
+        &self,
+        operation: impl Fn(&mut Tx<'_>) -> Result<Step<T>, StoreError> + Send + Sync + 'static,
+    ) -> Result<(Vec<Entry>, T), StoreError> {
+        let operation = Arc::new(operation);
+        let mut revoked = Vec::new();
+        loop {
+            let step = Arc::clone(&operation);
+            match self.committer.submit(move |tx| step(tx)).await? {
+                Step::More(some) => revoked.extend(some),
+                Step::Done(last) => return Ok((revoked, last)),
+            }
+        }
+    }
+}
 
 #[async_trait]
 impl UserStore for SledStore {
@@ -49,7 +71,12 @@ impl UserStore for SledStore {
         now: Timestamp,
     ) -> Result<Enrolled, StoreError> {
         let (id, browser) = (*id, *browser);
-        self.committer.submit(move |tx| enrolments::finish(tx, &id, &browser, finish, now)).await
+        let finish = move |tx: &mut Tx<'_>| enrolments::finish(tx, &id, &browser, finish.clone(), now);
+        let (before, enrolled) = self.in_steps(finish).await?;
+        Ok(match enrolled {
+            Enrolled::Done(last) => Enrolled::Done([before, last].concat()),
+            Enrolled::Gone => Enrolled::Gone,
+        })
     }
 
     async fn user_token(&self, holder: &Holder) -> Result<Option<UserToken>, StoreError> {
@@ -63,12 +90,16 @@ impl UserStore for SledStore {
         now: Timestamp,
     ) -> Result<Option<Vec<Entry>>, StoreError> {
         let holder = holder.clone();
-        self.committer.submit(move |tx| enrolments::replace_token(tx, &holder, &token, now)).await
+        let replace = move |tx: &mut Tx<'_>| enrolments::replace_token(tx, &holder, &token, now);
+        let (before, replaced) = self.in_steps(replace).await?;
+        Ok(replaced.map(|last| [before, last].concat()))
     }
 
     async fn remove_user_token(&self, holder: &Holder, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
         let holder = holder.clone();
-        self.committer.submit(move |tx| enrolments::remove_token(tx, &holder, now)).await
+        let remove = move |tx: &mut Tx<'_>| enrolments::remove_token(tx, &holder, now);
+        let (before, last) = self.in_steps(remove).await?;
+        Ok([before, last].concat())
     }
 
     async fn grants_of(

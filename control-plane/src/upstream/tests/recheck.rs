@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_proto::ids::{ProviderName, Subject};
+use portcullis_proto::ids::Subject;
 
 use super::super::refresh::CHECK_LEASE;
 use super::super::{Freshness, freshen};
@@ -240,21 +240,6 @@ async fn a_grant_that_is_revoked_while_it_is_asked_stays_dead() {
     let (freshness, ()) = tokio::join!(user.freshen(), revoke_meanwhile);
     assert!(matches!(freshness, Freshness::Dead), "{freshness:?}");
     assert_eq!(user.world.revocations(), 1);
-}
-
-#[tokio::test]
-async fn rules_for_another_providers_users_let_nobody_stay() {
-    fn moved(config: &mut Config) {
-        members_only(config);
-        for server in config.servers.values_mut() {
-            server.provider = ProviderName::new("elsewhere");
-        }
-    }
-    let user = user().await;
-    let moved = user.world.replica_with(&user.world.provider, moved);
-    user.pass(59 * MINUTE);
-    assert!(matches!(user.freshen_at(&moved).await, Freshness::Dead));
-    assert!(user.world.provider.identifications().is_empty());
 }
 
 #[tokio::test]

@@ -17,10 +17,10 @@ use crate::oauth::code::Code;
 use crate::oauth::enrolment::Enrolment;
 use crate::oauth::grant::{AccessToken, Grant};
 use crate::oauth::pending::{BrowserId, MOST_IN_A_BROWSER, Pending, StateId};
-use crate::oauth::refresh::{Presentation, RefreshToken, Stage};
+use crate::oauth::refresh::{Presentation, RefreshToken, Rotation, Stage};
 use crate::oauth::session::Session;
 use crate::oauth::user_token::{Holder, UserToken};
-use crate::store::{Begun, Granted, Issue, Redeemed, Registered, Rotated};
+use crate::store::{Again, Begun, Granted, Issue, Redeemed, Registered, Rotated};
 
 pub(super) struct Memory {
     clients: BTreeMap<ClientId, Client>,
@@ -123,7 +123,8 @@ impl Memory {
         if let Some(client) = pending.purpose.client() {
             self.protect(client, pending.expires_at);
         }
-        self.logins.insert(state.0, pending);
+        let born = Some(self.head().sequence);
+        self.logins.insert(state.0, Pending { born, ..pending });
         Begun::Done
     }
 
@@ -137,10 +138,16 @@ impl Memory {
         if pending.browser != browser || pending.expires_at <= now {
             return None;
         }
+        if pending.born.is_some_and(|born| self.is_revoked(&pending.revoked_by(), born)) {
+            return None;
+        }
         self.logins.remove(&state.0)
     }
 
     pub(super) fn grant(&mut self, mut grant: Grant, code_id: TokenId, code: &Code) -> Granted {
+        if self.is_revoked(&grant.revoked_by(), grant.born) {
+            return Granted::Gone;
+        }
         let Some(client) = self.clients.get_mut(&grant.client) else {
             return Granted::Gone;
         };
@@ -179,10 +186,8 @@ impl Memory {
         };
         let grant = code.grant.clone();
         if code.used {
-            if self.live_grant(&grant).is_some() {
-                self.revoke(Scope::Grant(grant), now);
-            }
-            return Redeemed::Replayed;
+            let lives = self.live_grant(&grant).is_some();
+            return Redeemed::Replayed(lives.then(|| self.revoke(Scope::Grant(grant), now)));
         }
         if code.expires_at <= now {
             return Redeemed::Gone;
@@ -218,9 +223,9 @@ impl Memory {
     pub(super) fn rotate(
         &mut self,
         id: TokenId,
-        issue: Issue,
+        mut issue: Issue,
         answer: Sealed,
-        grace: Duration,
+        rotation: Rotation,
         now: Timestamp,
     ) -> Rotated {
         let Some(token) = self.refresh_token(id) else {
@@ -229,19 +234,29 @@ impl Memory {
         if self.live_grant(&token.grant).is_none() {
             return Rotated::Gone;
         }
-        match token.present(now, grace) {
+        match token.present(now, rotation.grace) {
             Presentation::Expired => Rotated::Gone,
             Presentation::Repeat(answer) => Rotated::Repeated(answer),
-            Presentation::Reuse => {
-                self.revoke(Scope::Grant(token.grant), now);
-                Rotated::Reused
-            }
+            Presentation::Reuse => Rotated::Reused(self.revoke(Scope::Grant(token.grant), now)),
             Presentation::First => {
+                let Some(pace) = token.pace.step(now, rotation.limit) else {
+                    let given =
+                        token.given.and_then(|given| Some((self.access_token(given.access, now)?.0, given)));
+                    let good = given.filter(|(access, _)| access.scopes == issue.access.1.scopes);
+                    return Rotated::TooSoon(good.map(|(access, given)| Again {
+                        answer: given.answer,
+                        expires_at: access.expires_at,
+                    }));
+                };
+                issue.refresh.1.pace = pace;
                 if let Some(old) = token.predecessor.and_then(|old| self.refresh.get_mut(&old)) {
                     old.stage = Stage::Superseded;
                 }
                 self.issue(&token.grant, issue);
-                self.refresh.insert(id, RefreshToken { stage: Stage::Rotated { at: now, answer }, ..token });
+                self.refresh.insert(
+                    id,
+                    RefreshToken { stage: Stage::Rotated { at: now, answer }, given: None, ..token },
+                );
                 Rotated::Issued
             }
         }

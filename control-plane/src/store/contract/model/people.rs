@@ -28,7 +28,7 @@ impl Memory {
             return Begun::Full;
         }
         self.protect(&enrolment.grant.client, enrolment.expires_at);
-        enrolment.grant.born = self.head().sequence;
+        enrolment.grant.born = enrolment.grant.born.min(self.head().sequence);
         self.enrolments.insert(id, enrolment);
         Begun::Done
     }
@@ -124,7 +124,7 @@ impl Memory {
         if self.sessions.len() >= quota {
             return Begun::Full;
         }
-        session.born = self.head().sequence;
+        session.born = session.born.min(self.head().sequence);
         self.sessions.insert(id, session);
         Begun::Done
     }

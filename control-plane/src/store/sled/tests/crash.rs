@@ -13,7 +13,7 @@ use portcullis_proto::revocation::Scope;
 use super::open;
 use crate::oauth::refresh::Stage;
 use crate::store::contract::fixtures::{
-    GRACE, MANY, answer, at, head, is_accepted, is_live, issue, parallel, redeemed, refresh_id,
+    MANY, ROTATION, answer, at, head, is_accepted, is_live, issue, parallel, redeemed, refresh_id,
 };
 use crate::store::{Rotated, Store};
 
@@ -74,7 +74,8 @@ async fn write_for_ever(path: &Path, round: &str) {
             say(format!("redeemed {name}"));
             let next = format!("{name}-next");
             let issue = issue(&name, &next, Some(&name), at(1));
-            let rotated = store.rotate(&refresh_id(&name), issue, answer(&next), GRACE, at(1)).await.unwrap();
+            let rotated =
+                store.rotate(&refresh_id(&name), issue, answer(&next), ROTATION, at(1)).await.unwrap();
             assert_eq!(rotated, Rotated::Issued);
             say(format!("rotated {name}"));
             if number % 2 == 1 {
