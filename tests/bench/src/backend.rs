@@ -16,9 +16,10 @@ const BODY: &[u8] = br#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 
 /// Starts on a thread of its own, for as long as the process lives.
 pub fn start(address: SocketAddr) {
+    let listener = bound(address);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(serve(TcpListener::from_std(bound(address)).unwrap()));
+        runtime.block_on(async { serve(TcpListener::from_std(listener).unwrap()).await });
     });
 }
 
