@@ -24,7 +24,7 @@ pub const ROW: Rows = &[400];
 
 /// What a refresh writes: two earlier refresh tokens, the log's latest expiry, the access token, the refresh token and
 /// the grant; and the keys by which the sweeper finds the two new ones, and the grant its access token.
-pub const REFRESH: Rows = &[300, 700, 16, 250, 250, 900, 0, 0, 0];
+pub const REFRESH: Rows = &[200, 560, 16, 250, 200, 780, 0, 0, 0];
 
 /// A store of its own.
 #[derive(Debug)]

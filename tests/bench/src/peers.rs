@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -131,6 +132,11 @@ impl Peer {
         let mut server = program.start().map_err(text)?;
         server.ready(START).await.map_err(text)?;
         let token = self.log_in(listen).await?;
+        // One that lets everybody in has nothing to do.
+        let request = self.request(listen, &format!("{token}x"));
+        let requests = Arc::new(move |_| request.clone());
+        let expected = &[StatusCode::UNAUTHORIZED];
+        Load { address: listen, requests, expected, connections: 1, rate: None }.run(Duration::ZERO).await;
         Ok((server, token))
     }
 

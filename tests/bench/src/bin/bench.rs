@@ -36,7 +36,14 @@ enum What {
     /// Refreshes, registrations and consent pages, beside what the disk makes durable.
     Tokens,
     /// A revocation until the last instance has it, beside a bare fan-out.
-    FanOut,
+    FanOut {
+        /// How many there are.
+        #[arg(long)]
+        instances: Option<usize>,
+        /// Revocations.
+        #[arg(long)]
+        rounds: Option<usize>,
+    },
     /// Bad tokens, and good requests among them.
     Floods,
     /// A server that allows everything, made the ordinary way.
@@ -90,8 +97,12 @@ async fn main() -> ExitCode {
             println!("{}", report::ladder(&climbed));
         }
         What::Tokens => println!("{}", report::tokens(&tokens::measure(extents(false).tokens).await)),
-        What::FanOut => {
-            let extent = extents(false).fan_out;
+        What::FanOut { instances, rounds } => {
+            let preset = extents(false).fan_out;
+            let extent = fan_out::Extent {
+                instances: instances.unwrap_or(preset.instances),
+                rounds: rounds.unwrap_or(preset.rounds),
+            };
             let series = in_place(async |place| fan_out::measure(&place, extent).await).await;
             println!("{}", report::fan_out(&series));
         }
