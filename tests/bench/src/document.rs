@@ -1,5 +1,7 @@
 //! `docs/BENCHMARKS.md`.
 
+use std::fmt::Write;
+
 use crate::run::{Extents, Outcome, Results};
 use crate::{goals, machine, report};
 
@@ -63,9 +65,9 @@ pub fn page(results: &Results, extents: &Extents) -> String {
         machine::describe(),
     );
     for (title, text, table) in sections {
-        page += &format!("\n## {title}\n\n");
+        let _ = write!(page, "\n## {title}\n\n");
         if !text.is_empty() {
-            page += &format!("{text}\n\n");
+            let _ = write!(page, "{text}\n\n");
         }
         page += &table;
     }

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
-use std::time::SystemTime;
+use std::time::{Duration, UNIX_EPOCH};
 
+use portcullis_proto::time::{Clock, SystemClock};
 use portcullis_tests::binaries::{envoy, root};
 use serde_json::Value;
 
@@ -16,7 +17,13 @@ const CRATES: [&str; 9] = ["tokio", "tonic", "prost", "h2", "hyper", "axum", "sl
 /// A table of all that may matter.
 pub fn describe() -> String {
     let rows = [
-        ("date", humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
+        (
+            "date",
+            humantime::format_rfc3339_seconds(
+                UNIX_EPOCH + Duration::from_millis(SystemClock.now().as_millis()),
+            )
+            .to_string(),
+        ),
         ("commit", said(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(root()))),
         (
             "build",
@@ -46,7 +53,7 @@ fn version(envoy: &Path) -> String {
 }
 
 fn crates() -> String {
-    let lock = read(&root().join("Cargo.lock"));
+    let lock = read(root().join("Cargo.lock"));
     let version = |name: &str| {
         let (_, after) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
         Some(format!("{name} {}", after.split_once('"')?.0))
@@ -55,10 +62,10 @@ fn crates() -> String {
 }
 
 fn peers() -> String {
-    let requirements = read(&root().join("tests/python/requirements.txt"));
+    let requirements = read(root().join("tests/python/requirements.txt"));
     let fastmcp =
         requirements.lines().find_map(|line| line.strip_prefix("fastmcp==")?.split_whitespace().next());
-    let package = read(&root().join("tests/bench/peers/package.json"));
+    let package = read(root().join("tests/bench/peers/package.json"));
     let package: Value = serde_json::from_str(&package).unwrap_or_default();
     let npm = ["@cloudflare/workers-oauth-provider", "miniflare", "node"]
         .map(|name| format!("{name} {}", package["dependencies"][name].as_str().unwrap_or("?")));

@@ -190,6 +190,7 @@ fn directory() -> PathBuf {
     root().join("tests/bench/peers")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn text(error: impl ToString) -> String {
     error.to_string()
 }
