@@ -16,20 +16,14 @@ const BODY: &[u8] = br#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 
 /// Starts on a thread of its own, for as long as the process lives.
 pub fn start(address: SocketAddr) {
-    let listener = bound(address);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { serve(TcpListener::from_std(listener).unwrap()).await });
+        runtime.block_on(serve(address));
     });
 }
 
-fn bound(address: SocketAddr) -> std::net::TcpListener {
-    let listener = std::net::TcpListener::bind(address).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    listener
-}
-
-async fn serve(listener: TcpListener) {
+async fn serve(address: SocketAddr) {
+    let listener = TcpListener::bind(address).await.unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
