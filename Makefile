@@ -3,6 +3,8 @@
 # make faults [ROUNDS=100] [SEED=n]   parts killed and cut off under load, and whether anything is lost
 # make fuzz [MINUTES=1] [TARGETS='form token']   libFuzzer on each of the fuzz targets, for so long
 # make sbom                   what the two binaries are made of, as CycloneDX JSON in target/sbom
+# make bench [BENCH=smoke]   what it costs, beside what it is compared with: writes docs/BENCHMARKS.md, in a quarter of an
+#                             hour on a machine that does nothing else. BENCH=smoke only shows that it can be measured
 # make lint                   format, lints, documentation, dependencies, spelling
 # make tools                  what the three need; each gets its own by itself
 
@@ -16,7 +18,7 @@ CARGO_DENY := 0.20.2
 CARGO_MACHETE := 0.9.2
 CARGO_CYCLONEDX := 0.5.9
 
-.PHONY: run test faults fuzz sbom lint tools envoy chromium
+.PHONY: run test faults fuzz sbom bench lint tools envoy chromium
 
 run: envoy
 	cargo build --workspace --bins
@@ -65,6 +67,21 @@ sbom: $(TOOLS)/cargo-cyclonedx
 			--spec-version 1.5 --override-filename portcullis-$$crate.cdx; \
 	done
 	find control-plane authz proto envoy fuzz tests -maxdepth 1 -name '*.cdx.json' -exec mv {} target/sbom/ \;
+
+# The stores are put where the sources are: some systems keep /tmp in memory.
+BENCH_DIRECTORY := $(CURDIR)/target/bench
+BENCH_PROGRAMS := portcullis-control-plane portcullis-authz demo-provider bench lean
+
+ifeq ($(BENCH),smoke)
+bench: envoy
+	cargo build --workspace --bins
+	cargo run --quiet --bin bench -- all --smoke --output target/bench-smoke.md
+else
+bench: envoy $(TOOLS)/python $(TOOLS)/bench-peers
+	cargo build --release --workspace $(foreach bin,$(BENCH_PROGRAMS),--bin $(bin))
+	rm -rf $(BENCH_DIRECTORY) && mkdir -p $(BENCH_DIRECTORY)
+	TMPDIR=$(BENCH_DIRECTORY) target/release/bench all --output docs/BENCHMARKS.md
+endif
 
 lint: $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
 	cargo fmt --all --check
@@ -115,6 +132,10 @@ $(TOOLS)/typos: tests/python/requirements-lint.txt | $(PYTHON)
 $(TOOLS)/node: tests/node/package-lock.json
 	mkdir -p $(TOOLS)
 	npm ci --prefix tests/node --no-audit --no-fund && touch $@
+
+$(TOOLS)/bench-peers: tests/bench/peers/package-lock.json
+	mkdir -p $(TOOLS)
+	npm ci --prefix tests/bench/peers --no-audit --no-fund && touch $@
 
 $(TOOLS)/cargo-deny:
 	cargo install --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny && touch $@

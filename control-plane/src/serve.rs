@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn t15_heads_are_bounded() {
         let served = served(Bounds::default()).await;
-        let many: String = (0..101).map(|number| format!("x-{number}: 1\r\n")).collect();
+        let many = (0..101).map(|number| format!("x-{number}: 1\r\n")).collect::<Vec<_>>().concat();
         let long = format!("x-long: {}\r\n", "x".repeat(2 * MAX_HEAD));
         for headers in [many, long] {
             let mut stream = TcpStream::connect(served.address).await.unwrap();

@@ -122,7 +122,7 @@ pub async fn start(config: Config, clocks: Clocks, lost: LostSigningKeys) -> Res
     let policy = config.clients.metadata_documents.clone().unwrap_or_default();
     let web = GuardedWeb::new(&policy).map_err(|error| StartError::Web(error.to_string()))?;
     let web = Arc::new(web);
-    Ok(App::new(Parts { config, identity, store, providers, http, web, keys, signer, clock, random }))
+    Ok(App::new(Parts { config, identity, store, web, providers, http, keys, signer, clock, random }))
 }
 
 /// What signs assertions, where some server gets them.

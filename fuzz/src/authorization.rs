@@ -93,7 +93,7 @@ fn leads_to_the_client(target: &RedirectTarget) {
             && answer.username().is_empty()
             && answer.password().is_none()
     };
-    assert!(REGISTERED.iter().any(|registered| same(&registered)), "leads elsewhere");
+    assert!(REGISTERED.iter().any(same), "leads elsewhere");
 }
 
 /// What may be registered is in normal form, harmless, and admits itself and nothing of another host.

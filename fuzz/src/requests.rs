@@ -50,7 +50,7 @@ pub(crate) fn check_request(data: &[u8]) {
 }
 
 fn asked(http: HttpRequest) -> CheckRequest {
-    let request = Some(Request { http: Some(http), ..Request::default() });
+    let request = Some(Request { http: Some(http) });
     CheckRequest { attributes: Some(AttributeContext { request, ..AttributeContext::default() }) }
 }
 
@@ -71,7 +71,7 @@ fn judge(request: &CheckRequest) {
 }
 
 fn values(http: &HttpRequest) -> Vec<&[u8]> {
-    let is_ours = |name: &[u8]| name.to_ascii_lowercase() == b"authorization";
+    let is_ours = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization");
     let joined = http.headers.iter().filter(|header| is_ours(&header.key)).map(|header| &*header.value);
     let list = http.header_map.iter().flat_map(|map| &map.headers);
     let raw = list

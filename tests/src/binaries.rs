@@ -31,11 +31,11 @@ pub fn root() -> &'static Path {
     tests.parent().unwrap_or(tests)
 }
 
-/// A binary of this workspace, beside the running one or, for a test or an example, one directory up.
+/// A binary of this workspace, beside the running one or, for a test, one directory up.
 pub fn workspace(name: &str) -> Result<PathBuf, Missing> {
     let own = env::current_exe()?;
     let mut directory = own.parent().unwrap_or(Path::new("."));
-    if directory.ends_with("deps") || directory.ends_with("examples") {
+    if directory.ends_with("deps") {
         directory = directory.parent().unwrap_or(directory);
     }
     let binary = directory.join(name);

@@ -17,13 +17,12 @@ pub(super) fn make(asked: &Certificates) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     let now = SystemClock.now();
-    let authority = match &asked.ca {
-        Some(directory) => Authority::read(directory)?,
-        None => {
-            let authority = Authority::new(now)?;
-            authority.write(&asked.dir)?;
-            authority
-        }
+    let authority = if let Some(directory) = &asked.ca {
+        Authority::read(directory)?
+    } else {
+        let authority = Authority::new(now)?;
+        authority.write(&asked.dir)?;
+        authority
     };
     let life = Duration::from_hours(24 * u64::from(asked.days));
     for role in Role::ALL {

@@ -144,7 +144,7 @@ fn approved(
         }
         Err(error) if let Some(limit) = error.limit() => {
             tracing::warn!(client = %client.id, server = %request.server, %error, "approval refused");
-            let url = refusal_url(issuer, &request, &OAuthError::limited(limit));
+            let url = refusal_url(issuer, request, &OAuthError::limited(limit));
             limited(limit, &url, client.name.as_deref())
         }
         Err(error) => {

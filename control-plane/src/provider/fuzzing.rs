@@ -20,7 +20,7 @@ fn now() -> Timestamp {
 /// The access token in an answer of the token endpoint, where it is one.
 pub fn token_answer(status: u16, body: &[u8]) -> Option<String> {
     let answer = Response::builder().status(status).body(body.to_vec()).ok()?;
-    let tokens = token_endpoint::read(token_endpoint::screen(answer).ok()?, now()).ok()?;
+    let tokens = token_endpoint::read(&token_endpoint::screen(answer).ok()?, now()).ok()?;
     Some(tokens.access_token.expose_secret().to_owned())
 }
 

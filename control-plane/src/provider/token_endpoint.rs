@@ -179,7 +179,7 @@ fn failure(error: RequestTokenError<ProviderError, BasicErrorResponse>) -> Provi
 
 /// The tokens in an answer that has passed [`screen`].
 #[cfg(feature = "fuzzing")]
-pub(super) fn read(answer: Response<Vec<u8>>, now: Timestamp) -> Result<ProviderTokens, ProviderError> {
+pub(super) fn read(answer: &Response<Vec<u8>>, now: Timestamp) -> Result<ProviderTokens, ProviderError> {
     let malformed = |_| ProviderError::Malformed("not the JSON that it must be".into());
     tokens(&serde_json::from_slice(answer.body()).map_err(malformed)?, now)
 }

@@ -14,7 +14,7 @@ fn make(home: &Home, more: &[&str]) -> String {
     let output = program(&[&["certificates", "--dir", &directory], more].concat(), "");
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let made = ["edge", "authz", "control-plane", "admin"];
-    let made: String = made.iter().map(|role| format!("{directory}/{role}/certificate.pem\n")).collect();
+    let made = made.map(|role| format!("{directory}/{role}/certificate.pem\n")).concat();
     assert_eq!(output.stdout, made);
     directory
 }

@@ -115,22 +115,18 @@ async fn whoever_has_no_good_certificate_asks_nothing() {
 
 /// What the OAuth surface answers over a connection with this certificate.
 async fn metadata(plane: &Plane, identity: Option<&Identity>) -> String {
-    let stream = TcpStream::connect(plane.http).await.unwrap();
+    let mut stream = TcpStream::connect(plane.http).await.unwrap();
     let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let mut answer = Vec::new();
-    match identity {
-        Some(identity) => {
-            let Ok(mut stream) = identity.dial(stream, Role::ControlPlane).await else {
-                return String::new();
-            };
-            let _ = stream.write_all(request).await;
-            let _ = stream.read_to_end(&mut answer).await;
-        }
-        None => {
-            let mut stream = stream;
-            let _ = stream.write_all(request).await;
-            let _ = stream.read_to_end(&mut answer).await;
-        }
+    if let Some(identity) = identity {
+        let Ok(mut stream) = identity.dial(stream, Role::ControlPlane).await else {
+            return String::new();
+        };
+        let _ = stream.write_all(request).await;
+        let _ = stream.read_to_end(&mut answer).await;
+    } else {
+        let _ = stream.write_all(request).await;
+        let _ = stream.read_to_end(&mut answer).await;
     }
     String::from_utf8_lossy(&answer).into_owned()
 }

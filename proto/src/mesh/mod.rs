@@ -118,4 +118,5 @@ pub fn is_loopback(host: &str) -> bool {
 }
 
 #[cfg(all(test, feature = "certificates"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy does not see that these are tests")]
 mod tests;

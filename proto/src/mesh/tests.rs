@@ -123,7 +123,9 @@ fn an_authority_that_is_read_again_is_the_same() {
 
 #[test]
 fn a_file_of_no_use_is_named_with_its_key() {
-    let cases: [(fn(&Files), &str); 9] = [
+    /// Spoils one of them.
+    type Change = fn(&Files);
+    let cases: [(Change, &str); 9] = [
         (
             |files| fs::remove_file(&files.ca).unwrap(),
             "mesh.ca: authz/ca.pem: cannot be read: No such file or directory (os error 2)",
@@ -159,8 +161,8 @@ fn a_file_of_no_use_is_named_with_its_key() {
         ),
         (
             |files| {
-                fs::write(&files.ca, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-                    .unwrap()
+                let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+                fs::write(&files.ca, text).unwrap();
             },
             "mesh.ca: authz/ca.pem: has a certificate that cannot be used: invalid peer certificate: BadEncoding",
         ),

@@ -44,7 +44,7 @@ pub fn es256() -> Signed {
 
 fn signed(algorithm: &str, key: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> Signed {
     let header = encoded(json!({ "alg": algorithm, "kid": "bench" }).to_string());
-    let token = |number| {
+    let token = |number: u64| {
         let claims = json!({
             "iss": "bench",
             "sub": format!("user-{number}"),
@@ -52,7 +52,7 @@ fn signed(algorithm: &str, key: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> Sign
             "aud": "http://localhost:10000/demo/mcp",
             "scope": "openid email",
             "exp": 4_000_000_000_u64,
-            "jti": number,
+            "jti": number.to_string(),
         });
         let input = format!("{header}.{}", encoded(claims.to_string()));
         let signature = encoded(sign(input.as_bytes()));

@@ -1,12 +1,13 @@
-//! One step after the other: Envoy alone, with a server that allows everything, with Portcullis, and with what Envoy
-//! has itself.
+//! One step after the other: Envoy alone, with a server that allows everything, with Portcullis, with what Envoy has
+//! itself, and what a user could put in the place of both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::Empty;
+use http_body_util::Full;
 use portcullis_tests::binaries::workspace;
 use portcullis_tests::process::Running;
 use portcullis_tests::programs::{Place, free_addresses};
@@ -14,9 +15,20 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::envoy::{self, Filter};
-use crate::load::{Load, Requests};
+use crate::load::{Load, Requests, micros};
+use crate::peers::{self, Missing};
 use crate::portcullis::Portcullis;
-use crate::{backend, jwt, usage};
+use crate::usage::Family;
+use crate::{backend, jwt};
+
+/// Names of steps that others are compared with.
+pub const ORDINARY: &str = "+ always allow, ordinary";
+/// The least that a server costs.
+pub const LEAN: &str = "+ always allow, lean";
+/// What all this is about.
+pub const PORTCULLIS: &str = "+ Portcullis";
+/// What Envoy has itself.
+pub const ES256: &str = "+ jwt_authn ES256";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +43,20 @@ pub struct Extent {
     pub connections: usize,
     /// Requests a second where latency is measured.
     pub rate: f64,
+    /// Whether the peers are measured too.
+    pub peers: bool,
 }
 
 /// One of the things that are compared.
 pub struct Step {
     /// Its name in the table.
     pub name: String,
-    load: Load,
-    envoy: Running,
-    server: Option<Running>,
+    /// What is done to it.
+    pub load: Load,
+    /// Envoy, where there is one.
+    pub envoy: Option<Running>,
+    /// What Envoy asks, or what stands in its place.
+    pub server: Option<Running>,
 }
 
 /// What one round said of a step.
@@ -55,21 +72,42 @@ pub struct Sample {
     pub envoy: f64,
     /// CPU time of the server that it asks, or of the one that stands in Envoy's place, in microseconds.
     pub server: f64,
-    /// The same at a fixed rate: half of the requests took no longer, in microseconds.
-    pub paced_p50: f64,
-    /// And 99 %.
-    pub paced_p99: f64,
+    /// At the fixed rate, where it can be kept.
+    pub paced: Option<Paced>,
     /// Resident memory of the server, in bytes.
     pub memory: u64,
 }
 
-/// A step and all that was measured of it.
-pub type Measured = (String, Vec<Sample>);
+/// Latencies at a fixed rate.
+#[derive(Clone, Copy, Debug)]
+pub struct Paced {
+    /// Half of the requests took no longer, in microseconds.
+    pub p50: f64,
+    /// And 99 %.
+    pub p99: f64,
+}
+
+/// All steps, and all that was measured of each.
+#[derive(Debug)]
+pub struct Climbed {
+    /// By name, in order.
+    pub steps: Vec<(String, Vec<Sample>)>,
+    /// Peers that could not be had.
+    pub missing: Vec<Missing>,
+}
 
 /// Starts every step, and measures them in turn.
-pub async fn climb(place: &Place, extent: Extent) -> Vec<Measured> {
-    let (steps, _control_plane) = steps(place, extent).await;
-    let mut measured: Vec<Measured> = steps.iter().map(|step| (step.name.clone(), Vec::new())).collect();
+pub async fn climb(place: &Place, extent: Extent) -> Climbed {
+    let [backend] = free_addresses().unwrap();
+    backend::start(backend);
+    let (mut steps, _control_plane) = steps(place, extent, backend).await;
+    let mut missing = Vec::new();
+    if extent.peers {
+        let (peers, without) = peers::start(place, extent.connections, backend).await;
+        steps.extend(peers);
+        missing = without;
+    }
+    let mut measured: Vec<_> = steps.iter().map(|step| (step.name.clone(), Vec::new())).collect();
     for round in 0..=extent.rounds {
         for (step, (name, samples)) in steps.iter().zip(&mut measured) {
             let sample = step.measure(extent).await;
@@ -79,12 +117,10 @@ pub async fn climb(place: &Place, extent: Extent) -> Vec<Measured> {
             }
         }
     }
-    measured
+    Climbed { steps: measured, missing }
 }
 
-async fn steps(place: &Place, extent: Extent) -> (Vec<Step>, Running) {
-    let [backend] = free_addresses().unwrap();
-    backend::start(backend);
+async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>, Running) {
     let portcullis = Portcullis::start(place, extent.records).await;
     let tokens = Arc::new(portcullis.tokens);
     let (listen, authz) = (portcullis.listen, portcullis.authz);
@@ -94,25 +130,30 @@ async fn steps(place: &Place, extent: Extent) -> (Vec<Step>, Running) {
     let plain = bearer(tokens.clone());
     let kinds = [
         ("Envoy alone", Filter::None, None, plain.clone()),
-        ("+ always allow, ordinary", Filter::Authz(ordinary_at), Some(ordinary), plain.clone()),
-        ("+ always allow, lean", Filter::Authz(lean_at), Some(lean), plain.clone()),
-        ("+ Portcullis", Filter::Authz(listen), Some(authz), plain),
+        (ORDINARY, Filter::Authz(ordinary_at), Some(ordinary), plain.clone()),
+        (LEAN, Filter::Authz(lean_at), Some(lean), plain.clone()),
+        (PORTCULLIS, Filter::Authz(listen), Some(authz), plain),
         ("+ jwt_authn RS256", Filter::Jwt(rs256.jwks), None, bearer(Arc::new(rs256.tokens))),
-        ("+ jwt_authn ES256", Filter::Jwt(es256.jwks), None, bearer(Arc::new(es256.tokens))),
+        (ES256, Filter::Jwt(es256.jwks), None, bearer(Arc::new(es256.tokens))),
     ];
     let mut steps = Vec::new();
     for (number, (name, filter, server, requests)) in kinds.into_iter().enumerate() {
         let [address, admin] = free_addresses().unwrap();
         let envoy = envoy::start(place, &format!("envoy-{number}"), address, admin, backend, &filter).await;
-        let load =
-            Load { address, requests, expected: StatusCode::OK, connections: extent.connections, rate: None };
-        steps.push(Step { name: name.to_owned(), load, envoy, server });
+        let expected = &[StatusCode::OK];
+        let load = Load { address, requests, expected, connections: extent.connections, rate: None };
+        steps.push(Step { name: name.to_owned(), load, envoy: Some(envoy), server });
     }
     (steps, portcullis.control_plane)
 }
 
-/// A server that allows everything, and where it listens.
-async fn allow(place: &Place, name: &str, binary: &str, arguments: &[&str]) -> (Running, SocketAddr) {
+/// A program of this package that listens, and where. It has no other sign of being ready.
+pub(crate) async fn allow(
+    place: &Place,
+    name: &str,
+    binary: &str,
+    arguments: &[&str],
+) -> (Running, SocketAddr) {
     let [address] = free_addresses().unwrap();
     let text = address.to_string();
     let arguments: Vec<_> = arguments.iter().copied().chain([text.as_str()]).collect();
@@ -125,43 +166,50 @@ async fn allow(place: &Place, name: &str, binary: &str, arguments: &[&str]) -> (
 }
 
 /// A request with one of the tokens, any of them as likely as any other.
-fn bearer(tokens: Arc<Vec<String>>) -> Requests {
+pub(crate) fn bearer(tokens: Arc<Vec<String>>) -> Requests {
     Arc::new(move |number| {
         // Knuth's multiplicative hash: spread, and the same in each run.
         let index = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let token = &tokens[index as usize % tokens.len()];
-        Request::get("/mcp")
-            .header("host", "localhost")
-            .header("authorization", format!("Bearer {token}"))
-            .body(Empty::new())
-            .unwrap()
+        with_token(&tokens[index as usize % tokens.len()])
     })
+}
+
+/// The request of whoever has this token.
+pub(crate) fn with_token(token: &str) -> Request<Full<Bytes>> {
+    Request::get("/mcp")
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::default())
+        .unwrap()
 }
 
 // === impl Step ===
 
 impl Step {
     async fn measure(&self, extent: Extent) -> Sample {
-        let pids = [self.envoy.id(), self.server.as_ref().and_then(Running::id)];
-        let used = || pids.map(|pid| pid.map_or(Duration::ZERO, usage::cpu));
+        let family = |running: &Option<Running>| running.as_ref().and_then(Running::id).map(Family::of);
+        let families = [family(&self.envoy), family(&self.server)];
+        let used = || families.each_ref().map(|family| family.as_ref().map_or(Duration::ZERO, Family::cpu));
         let before = used();
         let answers = self.load.run(extent.time).await;
         let after = used();
-        let each = |index: usize| micros(after[index] - before[index]) / answers.latencies.len() as f64;
-        let paced = Load { rate: Some(extent.rate), ..self.load.clone() }.run(extent.time).await;
+        let each = |index: usize| {
+            micros(after[index].saturating_sub(before[index])) / answers.latencies.len() as f64
+        };
+        let paced = if answers.rate() > extent.rate {
+            let answers = Load { rate: Some(extent.rate), ..self.load.clone() }.run(extent.time).await;
+            Some(Paced { p50: answers.percentile(50.0), p99: answers.percentile(99.0) })
+        } else {
+            None // it would only say how long the queue has become
+        };
         Sample {
             rate: answers.rate(),
-            p50: micros(answers.percentile(50.0)),
-            p99: micros(answers.percentile(99.0)),
+            p50: answers.percentile(50.0),
+            p99: answers.percentile(99.0),
             envoy: each(0),
             server: each(1),
-            paced_p50: micros(paced.percentile(50.0)),
-            paced_p99: micros(paced.percentile(99.0)),
-            memory: pids[1].map_or(0, usage::memory),
+            paced,
+            memory: families[1].as_ref().map_or(0, Family::memory),
         }
     }
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
 }

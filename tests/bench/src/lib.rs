@@ -1,7 +1,8 @@
 //! What Portcullis costs, measured beside what it is compared with.
 //!
 //! Figures of one machine at one hour mean little; ratios of figures that were taken in turn, in one run, mean
-//! something. So everything that is compared runs at the same time and is loaded in interleaved rounds: [`ladder`].
+//! something. So everything that is compared runs at the same time and is loaded in interleaved rounds: [`ladder`],
+//! [`floods`], [`tokens`], [`fan_out`]. [`document`] writes down what came of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,13 +14,24 @@
 
 pub mod allow;
 pub mod backend;
+pub mod bare;
+pub mod document;
 pub mod envoy;
+pub mod fan_out;
+pub mod floods;
+pub mod goals;
+pub mod group_commit;
+pub mod instance;
 pub mod jwt;
 pub mod ladder;
 pub mod load;
+pub mod machine;
+pub mod peers;
 pub mod pieces;
 pub mod portcullis;
 pub mod report;
+pub mod run;
+pub mod tokens;
 pub mod usage;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 /// A request, by its number. No two numbers need give the same.
-pub type Requests = Arc<dyn Fn(u64) -> Request<Empty<Bytes>> + Send + Sync>;
+pub type Requests = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
 
 /// What is done to an address.
 #[derive(Clone)]
@@ -23,8 +23,8 @@ pub struct Load {
     pub address: SocketAddr,
     /// With what.
     pub requests: Requests,
-    /// What every answer must be.
-    pub expected: StatusCode,
+    /// What an answer may be: the first is what is hoped for.
+    pub expected: &'static [StatusCode],
     /// At a time.
     pub connections: usize,
     /// In all, a second; as many as are answered, if there is none.
@@ -36,50 +36,104 @@ pub struct Load {
 pub struct Answers {
     /// How long each took, in order of duration. At a fixed rate, from when it was due.
     pub latencies: Vec<Duration>,
+    /// How many were not what was hoped for.
+    pub refused: usize,
     /// From the first request to the last answer.
     pub took: Duration,
 }
 
+/// Whoever asks over a connection of its own, each time after the answer to what it asked before.
+pub trait Caller: Send + 'static {
+    /// The next request.
+    fn ask(&mut self) -> Request<Full<Bytes>>;
+
+    /// What the next one may depend on.
+    fn hear(&mut self, answer: &Bytes);
+}
+
+/// How much longer than it was told a load that cannot keep to its rate goes on.
+const OVERTIME: Duration = Duration::from_secs(2);
+
 // === impl Load ===
 
 impl Load {
-    /// Goes on for about `time`. Panics where an answer is not what it must be: nothing was measured then.
+    /// Goes on for about `time`. Panics where an answer is not what it may be: nothing was measured then.
     pub async fn run(&self, time: Duration) -> Answers {
         let began = Instant::now();
         let mut connections = JoinSet::new();
         for connection in 0..self.connections {
             connections.spawn(self.clone().connection(connection as u64, began, began + time));
         }
-        let mut latencies: Vec<_> = connections.join_all().await.into_iter().flatten().collect();
-        let took = began.elapsed();
-        latencies.sort_unstable();
-        Answers { latencies, took }
+        let answers = connections.join_all().await;
+        Answers::of(answers, began.elapsed())
     }
 
-    async fn connection(self, number: u64, began: Instant, until: Instant) -> Vec<Duration> {
+    async fn connection(self, number: u64, began: Instant, until: Instant) -> Answers {
         let mut sender = connect(self.address).await;
-        let (mut latencies, connections) = (Vec::new(), self.connections as u64);
+        let (mut answers, connections) = (Answers::default(), self.connections as u64);
         for turn in 0.. {
             let request = turn * connections + number;
             let due = match self.rate {
                 Some(rate) => began + Duration::from_secs_f64(request as f64 / rate),
                 None => Instant::now(),
             };
-            if due >= until {
+            // At least one, however long it took to connect: nothing can be said of no answer.
+            let over = due >= until && (turn > 0 || self.rate.is_some());
+            if over || (turn > 0 && Instant::now() >= until + OVERTIME) {
                 break;
             }
             sleep_until(due).await;
-            let response = sender.send_request((self.requests)(request)).await.unwrap();
-            assert_eq!(response.status(), self.expected, "{}", self.address);
-            response.into_body().collect().await.unwrap();
-            latencies.push(due.elapsed());
+            let (status, body) = exchange(&mut sender, (self.requests)(request)).await;
+            answers.latencies.push(due.elapsed());
             sender.ready().await.unwrap();
+            assert!(self.expected.contains(&status), "{status} from {}: {body:?}", self.address);
+            answers.refused += usize::from(status != self.expected[0]);
         }
-        latencies
+        answers
     }
 }
 
-async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
+/// Lets every caller go on for about `time`, and gives them back. Panics where an answer is not `expected`.
+pub async fn converse<C: Caller>(
+    address: SocketAddr,
+    callers: Vec<C>,
+    expected: StatusCode,
+    time: Duration,
+) -> (Vec<C>, Answers) {
+    let began = Instant::now();
+    let mut connections = JoinSet::new();
+    for mut caller in callers {
+        connections.spawn(async move {
+            let (mut sender, mut answers) = (connect(address).await, Answers::default());
+            loop {
+                let asked = Instant::now();
+                let (status, body) = exchange(&mut sender, caller.ask()).await;
+                answers.latencies.push(asked.elapsed());
+                sender.ready().await.unwrap();
+                assert_eq!(status, expected, "{address}: {body:?}");
+                caller.hear(&body);
+                if began.elapsed() >= time {
+                    break;
+                }
+            }
+            (caller, answers)
+        });
+    }
+    let (callers, answers) = connections.join_all().await.into_iter().unzip();
+    (callers, Answers::of(answers, began.elapsed()))
+}
+
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> (StatusCode, Bytes) {
+    let response = sender.send_request(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, body)
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
@@ -87,17 +141,34 @@ async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
     sender
 }
 
+/// A duration in microseconds.
+pub fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
 // === impl Answers ===
 
 impl Answers {
+    pub(crate) fn of(connections: Vec<Self>, took: Duration) -> Self {
+        let refused = connections.iter().map(|answers| answers.refused).sum();
+        let mut latencies: Vec<_> = connections.into_iter().flat_map(|answers| answers.latencies).collect();
+        latencies.sort_unstable();
+        Self { latencies, refused, took }
+    }
+
     /// Requests a second.
     pub fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// The latency that so many percent do not exceed.
-    pub fn percentile(&self, percent: f64) -> Duration {
+    /// How much was not answered as it was hoped, from 0 to 1.
+    pub fn refused_share(&self) -> f64 {
+        self.refused as f64 / self.latencies.len() as f64
+    }
+
+    /// The latency that so many percent do not exceed, in microseconds.
+    pub fn percentile(&self, percent: f64) -> f64 {
         let last = self.latencies.len() - 1;
-        self.latencies[(last as f64 * percent / 100.0).round() as usize]
+        micros(self.latencies[(last as f64 * percent / 100.0).round() as usize])
     }
 }

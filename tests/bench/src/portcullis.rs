@@ -67,7 +67,7 @@ impl Portcullis {
     }
 }
 
-fn control_plane(place: &Place, http: SocketAddr, grpc: SocketAddr, ops: SocketAddr) -> Running {
+pub(crate) fn control_plane(place: &Place, http: SocketAddr, grpc: SocketAddr, ops: SocketAddr) -> Running {
     let nowhere = "https://idp.example.com";
     let config = json!({
         "listen": { "http": http, "grpc": grpc, "ops": ops },

@@ -211,6 +211,11 @@ impl Stack {
         running.expect("a part that runs").signal(signal);
     }
 
+    /// The process id of a part, while it runs.
+    pub fn id(&self, part: Part) -> Option<u32> {
+        self.parts.get(&part)?.running.as_ref()?.id()
+    }
+
     /// All that a part has written to its log.
     pub fn log(&self, part: Part) -> String {
         tail(&self.parts.get(&part).expect("a part of this stack").program.log, usize::MAX)

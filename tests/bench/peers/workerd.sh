@@ -1,0 +1,3 @@
+#!/bin/sh
+# workerd, which otherwise outlives a Node.js that is killed.
+exec setpriv --pdeathsig KILL "$WORKERD" "$@"
