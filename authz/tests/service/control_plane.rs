@@ -92,8 +92,13 @@ impl ControlPlane {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
             let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap());
-            let incoming = mesh::connections(incoming, identity, observer);
-            Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
+            let server = Server::builder().add_service(service);
+            let ended = match identity {
+                // Of these, tonic knows the address.
+                None => server.serve_with_incoming(incoming).await,
+                Some(_) => server.serve_with_incoming(mesh::connections(incoming, identity, observer)).await,
+            };
+            ended.unwrap();
         });
         Self { address, metrics, shared, streams, runtime: Some(runtime) }
     }

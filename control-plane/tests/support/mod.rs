@@ -119,7 +119,7 @@ pub(crate) async fn log_in(
         scopes: scopes.clone(),
         created_at: now,
         expires_at: now.after(Lifetimes::default().code),
-        born: Sequence::default(),
+        born: Sequence(u64::MAX), // the head of the log: the provider was asked at this moment
         master_key,
         data_key: wrapped,
         upstream: upstream::seal(random, &data_key, &id, &tokens, 1),

@@ -344,7 +344,7 @@ async fn render_edge(config: &Path, directory: &Path, stream: Option<Duration>) 
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut text = String::from_utf8(output.stdout).expect("text");
     if let Some(stream) = stream {
-        let of = |seconds: u64| format!("max_stream_duration: {{ max_stream_duration: {seconds}s }}");
+        let of = |seconds: u64| format!("max_stream_duration: {{ max_stream_duration: \"{seconds}s\" }}");
         assert!(text.contains(&of(900)), "the edge's bound is another one");
         text = text.replace(&of(900), &of(stream.as_secs()));
     }

@@ -113,7 +113,7 @@ async fn t15_too_many_parameters_are_said_to_be_so_everywhere() {
 
     let client = world.register(public()).await;
     let answer = world.open(&Browser::default(), &client, &[("state", &"s".repeat(2049))]).await;
-    assert_eq!(param(&answer.redirect(), "error_description"), "state has more than 2048 bytes");
+    assert!(answer.is_page(400) && answer.body.contains("state has more than 2048 bytes"), "{answer:#?}");
     assert_eq!(world.reached("state"), 1);
     assert!(world.open(&Browser::default(), &client, &[("state", &"s".repeat(2048))]).await.is_page(200));
 }
