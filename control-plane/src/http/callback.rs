@@ -150,7 +150,7 @@ async fn identify(
     let provider = app.providers.get(&pending.provider).ok_or(LoginError::NotConfigured)?;
     // Before anything else: an answer from another provider must not even be believed an error (RFC 9207).
     let iss = params.get("iss");
-    if iss.is_some_and(|iss| is_anothers(app, provider.as_ref(), iss)) {
+    if iss.is_some_and(|iss| is_of_another(app, provider.as_ref(), iss)) {
         return Err(ProviderError::Issuer.into());
     }
     provider.check_issuer(iss).await?;
@@ -169,7 +169,7 @@ async fn identify(
 }
 
 /// Whether an answer is another provider's than the one that the login is at, whose own `iss` may not be known.
-fn is_anothers(app: &App, provider: &dyn Provider, iss: &str) -> bool {
+fn is_of_another(app: &App, provider: &dyn Provider, iss: &str) -> bool {
     !provider.is_issuer(iss) && app.providers.values().any(|other| other.is_issuer(iss))
 }
 

@@ -144,7 +144,7 @@ async fn t13_a_code_with_another_providers_iss_is_not_exchanged() {
 }
 
 #[tokio::test]
-async fn t13_a_provider_that_has_no_iss_of_its_own_is_not_shown_anothers_code() {
+async fn t13_a_provider_that_has_no_iss_of_its_own_is_not_shown_the_code_of_another() {
     for (iss, exchanged) in [(IDP, 0), ("https://its.own.example", 1)] {
         let world = World::with(|config| {
             let corp = config.providers.values().next().unwrap().clone();
