@@ -110,20 +110,15 @@ impl Instances {
         let mut changed = self.changed.subscribe();
         let Audience(mut expected) = audience;
         expected.extend(self.audience().0);
-        let lagging = || {
-            let connected = self.lock();
-            let has_applied = |name: &InstanceName| {
-                let mut own =
-                    connected.by_stream.values().filter(|instance| instance.name == *name).peekable();
-                own.peek().is_some() && own.all(|instance| instance.applied >= entry)
-            };
-            expected.iter().filter(|name| !has_applied(name)).cloned().collect::<Vec<_>>()
-        };
+        let lagging = || self.lock().lagging(entry, &expected);
         let all = async {
-            while !lagging().is_empty() {
-                // The sender is in `self`, so it cannot have gone.
-                if changed.changed().await.is_err() {
-                    break;
+            // Each that applies the entry wakes this up: so only one of those that lag is looked for at a time.
+            while let Some(one) = lagging().pop() {
+                while !self.lock().has_applied(entry, &one) {
+                    // The sender is in `self`, so it cannot have gone.
+                    if changed.changed().await.is_err() {
+                        return;
+                    }
                 }
             }
         };
@@ -135,6 +130,27 @@ impl Instances {
 
     fn lock(&self) -> MutexGuard<'_, Connected> {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Connected ===
+
+impl Connected {
+    /// Those of `expected` that are not connected, or have a stream on which `entry` is not acknowledged.
+    fn lagging(&self, entry: Sequence, expected: &BTreeSet<InstanceName>) -> Vec<InstanceName> {
+        let mut applied = BTreeMap::new();
+        for instance in self.by_stream.values() {
+            let least = applied.entry(&instance.name).or_insert(instance.applied);
+            *least = instance.applied.min(*least);
+        }
+        let has_applied = |name: &InstanceName| applied.get(name).is_some_and(|applied| *applied >= entry);
+        expected.iter().filter(|name| !has_applied(name)).cloned().collect()
+    }
+
+    /// Whether one instance does not lag.
+    fn has_applied(&self, entry: Sequence, name: &InstanceName) -> bool {
+        let mut own = self.by_stream.values().filter(|instance| instance.name == *name).peekable();
+        own.peek().is_some() && own.all(|instance| instance.applied >= entry)
     }
 }
 

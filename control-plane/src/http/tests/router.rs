@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use axum::http::{Request, header};
 
-use super::answer::{Answer, param};
+use super::answer::Answer;
 use super::harness::World;
 use super::login::{Browser, public};
 
