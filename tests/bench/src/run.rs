@@ -64,7 +64,8 @@ impl Extents {
                 rate: 1_000.0,
                 flood: 2_000.0,
             },
-            tokens: tokens::Extent { connections: 128, rounds: 7, time: Duration::from_secs(2) },
+            // So short that no chain of refreshes gets as long as the pace of a grant allows at once (100).
+            tokens: tokens::Extent { connections: 128, rounds: 5, time: Duration::from_millis(400) },
             fan_out: fan_out::Extent { instances: 1_000, rounds: 200 },
         }
     }
