@@ -62,11 +62,9 @@ fuzz:
 
 sbom: $(TOOLS)/cargo-cyclonedx
 	mkdir -p target/sbom
-	@set -e; for crate in control-plane authz; do \
-		$(TOOLS)/bin/cargo-cyclonedx cyclonedx --manifest-path $$crate/Cargo.toml --format json --describe binaries \
-			--spec-version 1.5 --override-filename portcullis-$$crate.cdx; \
-	done
-	find control-plane authz proto envoy fuzz tests -maxdepth 1 -name '*.cdx.json' -exec mv {} target/sbom/ \;
+	$(TOOLS)/bin/cargo-cyclonedx cyclonedx --format json --describe binaries --spec-version 1.5
+	mv control-plane/portcullis-control-plane_bin.cdx.json authz/portcullis-authz_bin.cdx.json target/sbom/
+	find control-plane authz proto envoy fuzz tests -maxdepth 2 -name '*.cdx.json' -delete
 
 # The stores are put where the sources are: some systems keep /tmp in memory.
 BENCH_DIRECTORY := $(CURDIR)/target/bench
