@@ -165,6 +165,7 @@ impl Replica {
         // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it, and so
         // does a stream.
         let _unchanged = self.changing();
+        // This era's, although it was asked for earlier: what a stream that has begun since makes doubtful is sorted out below.
         let known = Arc::new(Known { record: record.clone(), generation, era: self.hot.era() });
         let view = self.view();
         if stream == view.stream || record.born <= view.applied() {
