@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use http::{HeaderName, HeaderValue};
 use portcullis_proto::seal::{Field, OpenError, SealingKey};
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::token::{Access, Presented};
-use portcullis_proto::v1;
 use prost::Message;
 use thiserror::Error;
 
@@ -17,7 +18,25 @@ use crate::decide::Permit;
 const RENEW_AHEAD: Duration = Duration::from_mins(1);
 
 /// Header fields for the MCP server, with lower-case names.
-pub struct Credential(Vec<(String, String)>);
+pub struct Credential(Vec<(ByteString, ByteString)>);
+
+/// A `portcullis.v1.Credential`, of which every text is a part of the message that it was decoded from.
+#[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
+struct Opened {
+    #[prost(message, repeated, tag = "1")]
+    headers: Vec<Header>,
+}
+
+/// A `portcullis.v1.Header`.
+#[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
+struct Header {
+    #[prost(bytes = "bytes", tag = "1")]
+    name: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
 
 /// How much longer a credential can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +88,9 @@ impl Credential {
             &record.wrapped_key,
         )?;
         let message = data_key.open(&record.grant, Field::Credential, &record.credential)?;
-        let message = v1::Credential::decode(message.as_slice()).map_err(|_| Unusable::Encoding)?;
-        message.headers.into_iter().map(header).collect::<Option<_>>().map(Self).ok_or(Unusable::Header)
+        // What is made of the opened message are parts of it: with the last of them, it is erased.
+        let message = Opened::decode(Bytes::from_owner(message)).map_err(|_| Unusable::Encoding)?;
+        message.headers.into_iter().map(header).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether it has a header of this name.
@@ -80,7 +100,7 @@ impl Credential {
 
     /// The header fields, for the one answer that carries them.
     pub fn headers(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 
@@ -91,9 +111,14 @@ impl fmt::Debug for Credential {
     }
 }
 
-fn header(v1::Header { name, value }: v1::Header) -> Option<(String, String)> {
-    let valid = HeaderName::from_lowercase(name.as_bytes()).is_ok() && HeaderValue::from_str(&value).is_ok();
-    valid.then_some((name, value))
+fn header(header: Header) -> Result<(ByteString, ByteString), Unusable> {
+    let text = |bytes: Bytes| ByteString::try_from(bytes).map_err(|_| Unusable::Encoding);
+    let (name, value) = (text(header.name)?, text(header.value)?);
+    // Not `from_str`, which copies what is to be erased.
+    let is_visible = |value: HeaderValue| value.to_str().is_ok();
+    let valid = HeaderName::from_lowercase(name.as_bytes()).is_ok()
+        && HeaderValue::from_maybe_shared(value.as_bytes().clone()).is_ok_and(is_visible);
+    valid.then_some((name, value)).ok_or(Unusable::Header)
 }
 
 #[cfg(test)]

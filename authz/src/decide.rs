@@ -88,7 +88,7 @@ pub fn decide<'a>(
     if tombstones.hit(record) {
         return Err(Refusal::Revoked);
     }
-    if !server.required_scopes.iter().all(|scope| record.scopes.contains(scope)) {
+    if !server.required_scopes.iter().all(|scope| record.scopes.iter().any(|own| own == scope)) {
         return Err(Refusal::InsufficientScope);
     }
     Ok(Permit { record })

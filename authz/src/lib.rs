@@ -24,6 +24,7 @@ pub mod replica;
 pub mod request;
 pub mod respond;
 pub mod serve;
+pub mod services;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
@@ -58,6 +59,7 @@ use replica::resolve::Resolver;
 use replica::store::{OpenError, Store, StoreError};
 use replica::sync::Sync;
 use serve::{Mesh, ServeError, serve};
+use services::Services;
 
 /// Where requests come in.
 #[derive(Debug)]
@@ -113,10 +115,13 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     health::report(&health, false).await;
 
     let mesh = Mesh { identity: identity.clone(), observer: metrics.clone() };
-    let routes = routes(checker, &health, &mesh);
+    let health_service = HealthServer::new(HealthService::from_health_reporter(health.clone()));
+    // Where nobody has to show anything, the guard has nothing to look at.
+    let guard = Guard::new(mesh.identity.is_some(), Role::Edge, mesh.observer.clone());
+    let services = Services::new(AuthorizationServer::new(checker), guard, Routes::new(health_service));
 
     let stop = shutdown.child_token();
-    let mut serving = pin!(serve(listeners.grpc, routes, config.threads, mesh, &stop));
+    let mut serving = pin!(serve(listeners.grpc, services, config.threads, mesh, &stop));
     let ended = tokio::select! {
         ended = &mut serving => ended.map_err(RunError::from),
         error = async {
@@ -138,16 +143,6 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
     replica.store().close().await;
     info!("stopped");
     ended
-}
-
-/// What Envoy may ask: for decisions, where it shows that it is the edge, and for health.
-fn routes(checker: Checker, health: &HealthReporter, mesh: &Mesh) -> Routes {
-    let routes = Routes::new(HealthServer::new(HealthService::from_health_reporter(health.clone())));
-    if mesh.identity.is_none() {
-        return routes.add_service(AuthorizationServer::new(checker)); // nobody shows anything
-    }
-    let guard = Guard::new(true, Role::Edge, mesh.observer.clone());
-    routes.add_service(AuthorizationServer::with_interceptor(checker, guard))
 }
 
 /// How the control plane is connected to, and how soon a lost connection is noticed.

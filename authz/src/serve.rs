@@ -4,6 +4,7 @@
 //! cores and never waits for anything but the control plane, so the scheduler that would spread it costs more than
 //! the check. Connections are dealt out in turn; Envoy opens one for each of its own threads.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::num::NonZeroUsize;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use http::{Request, Response};
 use portcullis_proto::mesh::{Identity, Observer, connections};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,8 +24,9 @@ use tokio::time::sleep;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::body::Body;
 use tonic::transport::Server;
+use tower::Service;
 use tracing::warn;
 
 /// How long requests under way may take once the service is told to stop.
@@ -44,6 +47,20 @@ pub struct Mesh {
     pub observer: Arc<dyn Observer>,
 }
 
+/// What answers.
+pub trait Services:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Services for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Why Envoy is not answered any more.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -60,9 +77,9 @@ pub enum ServeError {
 
 /// Answers on `threads` threads until `shutdown`, and then the requests that are under way. When this returns, no thread is
 /// left, however it has ended.
-pub async fn serve(
+pub async fn serve<S: Services>(
     listener: TcpListener,
-    routes: Routes,
+    services: S,
     threads: NonZeroUsize,
     mesh: Mesh,
     shutdown: &CancellationToken,
@@ -72,7 +89,7 @@ pub async fn serve(
     let mut outcome = Ok(());
     for number in 0..threads.get() {
         let (connection, received) = mpsc::channel(BACKLOG);
-        match start(number, received, routes.clone(), mesh.clone(), stop.clone()) {
+        match start(number, received, services.clone(), mesh.clone(), stop.clone()) {
             Ok(ended) => answering.spawn(async { ended.await.unwrap_or(Err(ServeError::Gone)) }),
             Err(error) => {
                 outcome = Err(error);
@@ -146,9 +163,9 @@ async fn accept(listener: &TcpListener) -> io::Result<StdStream> {
 }
 
 /// Answers on the current thread.
-async fn answer(
+async fn answer<S: Services>(
     received: mpsc::Receiver<StdStream>,
-    routes: Routes,
+    services: S,
     mesh: Mesh,
     shutdown: &CancellationToken,
 ) -> Result<(), ServeError> {
@@ -156,8 +173,8 @@ async fn answer(
     let server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .add_routes(routes)
         .serve_with_incoming_shutdown(
+            services,
             connections(incoming, mesh.identity, mesh.observer),
             shutdown.clone().cancelled_owned(),
         );
@@ -175,17 +192,17 @@ async fn answer(
 }
 
 /// Begins to answer on a new thread. What is returned tells how that has ended.
-fn start(
+fn start<S: Services>(
     number: usize,
     received: mpsc::Receiver<StdStream>,
-    routes: Routes,
+    services: S,
     mesh: Mesh,
     shutdown: CancellationToken,
 ) -> Result<oneshot::Receiver<Result<(), ServeError>>, ServeError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (end, ended) = oneshot::channel();
     let work = move || {
-        let result = runtime.block_on(answer(received, routes, mesh, &shutdown));
+        let result = runtime.block_on(answer(received, services, mesh, &shutdown));
         let _ = end.send(result); // nobody waits for it where another thread has failed
     };
     thread::Builder::new().name(format!("check-{number}")).spawn(work).map_err(ServeError::Thread)?;

@@ -84,7 +84,7 @@ async fn redeem(store: Arc<SledStore>, id: String) {
 }
 
 async fn rotate(store: Arc<SledStore>, id: String) {
-    let (old, answer) = (token(&id, 3), Sealed::from_bytes([9; 200]));
+    let (old, answer) = (token(&id, 3), Sealed::from_bytes(vec![9; 200]));
     let rotated = store.rotate(&old, issue(&id, 4, Some(old), NOW), answer, ROTATION, NOW).await;
     assert_eq!(rotated.expect("a rotation"), Rotated::Issued);
 }

@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn bytes_survive_as_text() {
-        let sealed = Sealed::from_bytes([0, 1, 255]);
+        let sealed = Sealed::from_bytes(vec![0, 1, 255]);
         let json = serde_json::to_string(&sealed).unwrap();
         assert_eq!(json, "\"AAH/\"");
         assert_eq!(serde_json::from_str::<Sealed>(&json).unwrap(), sealed);

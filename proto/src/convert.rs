@@ -1,5 +1,6 @@
 //! Between the protobuf messages and the types that the services work with.
 
+use bytestring::ByteString;
 use thiserror::Error;
 
 use crate::ids::{ClientId, Epoch, GrantId, ProviderName, Sequence, ServerName, Subject, TokenId};
@@ -24,9 +25,9 @@ impl From<TokenRecord> for v1::TokenRecord {
             client_id: record.client.into(),
             provider: record.provider.into(),
             subject: record.subject.into(),
-            email: record.email.unwrap_or_default(),
+            email: record.email.unwrap_or_default().into(),
             server: record.server.into(),
-            scopes: record.scopes,
+            scopes: record.scopes.into_iter().map(String::from).collect(),
             issued_at_ms: record.issued_at.as_millis(),
             expires_at_ms: record.expires_at.as_millis(),
             born: record.born.0,
@@ -48,9 +49,9 @@ impl TryFrom<v1::TokenRecord> for TokenRecord {
             client: ClientId::new(message.client_id),
             provider: ProviderName::new(message.provider),
             subject: Subject::new(message.subject),
-            email: Some(message.email).filter(|email| !email.is_empty()),
+            email: Some(message.email).filter(|email| !email.is_empty()).map(ByteString::from),
             server: ServerName::new(message.server),
-            scopes: message.scopes,
+            scopes: message.scopes.into_iter().map(ByteString::from).collect(),
             issued_at: Timestamp::from_millis(message.issued_at_ms),
             expires_at: Timestamp::from_millis(message.expires_at_ms),
             born: Sequence(message.born),

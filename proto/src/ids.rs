@@ -1,8 +1,9 @@
-//! Identifiers. Each kind is a type of its own, so that none is taken for another.
+//! Identifiers. Each kind is a type of its own, so that none is taken for another. A copy costs nothing.
 
 use std::fmt;
 
 use aws_lc_rs::digest;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use crate::random::{self, Random};
@@ -12,11 +13,11 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(ByteString);
 
         impl $name {
             /// Takes the text as it is: whoever calls knows that it names one.
-            pub fn new(text: impl Into<String>) -> Self {
+            pub fn new(text: impl Into<ByteString>) -> Self {
                 Self(text.into())
             }
 
@@ -40,7 +41,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.into()
             }
         }
     };
@@ -91,7 +92,7 @@ pub struct Epoch(#[serde(with = "crate::base64_text")] pub [u8; 16]);
 impl GrantId {
     /// A new identifier: 131 random bits.
     pub fn generate(random: &dyn Random) -> Self {
-        Self(random::base62(random, 22))
+        Self::new(random::base62(random, 22))
     }
 }
 
@@ -100,7 +101,7 @@ impl GrantId {
 impl ClientId {
     /// A new identifier: 131 random bits.
     pub fn generate(random: &dyn Random) -> Self {
-        Self(random::base62(random, 22))
+        Self::new(random::base62(random, 22))
     }
 }
 

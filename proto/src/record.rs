@@ -1,5 +1,7 @@
 //! What is known of an access token, apart from the token itself.
 
+use bytestring::ByteString;
+
 use crate::ids::{ClientId, GrantId, ProviderName, Sequence, ServerName, Subject, TokenId};
 use crate::seal::Sealed;
 use crate::time::Timestamp;
@@ -18,11 +20,11 @@ pub struct TokenRecord {
     /// Who the user is there.
     pub subject: Subject,
     /// The user's e-mail address, where the provider names one.
-    pub email: Option<String>,
+    pub email: Option<ByteString>,
     /// The one MCP server that the token is for.
     pub server: ServerName,
     /// What was granted (RFC 6749 section 3.3).
-    pub scopes: Vec<String>,
+    pub scopes: Vec<ByteString>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// From when on it is refused.

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::ids::GrantId;
 use crate::random::{self, Random};
@@ -26,7 +27,7 @@ pub struct SealingKey(Zeroizing<[u8; KEY_LEN]>);
 /// A nonce and an AES-256-GCM ciphertext with its tag.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sealed(#[serde(with = "crate::base64_text")] Vec<u8>);
+pub struct Sealed(#[serde(with = "crate::base64_text")] Bytes);
 
 /// Whose a sealed value is.
 pub trait Owner {
@@ -123,7 +124,7 @@ impl SealingKey {
                 &mut message,
             )
             .expect("the message is short");
-        Sealed([&nonce, message.as_slice(), tag.as_ref()].concat())
+        Sealed([&nonce, message.as_slice(), tag.as_ref()].concat().into())
     }
 
     /// Opens what was sealed under this key for this field of this owner.
@@ -171,7 +172,7 @@ impl std::fmt::Debug for SealingKey {
 
 impl Sealed {
     /// A stored value. Whether it is one of ours shows when it is opened.
-    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
 
@@ -182,19 +183,13 @@ impl Sealed {
 
     /// What to store.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.0.into()
     }
 }
 
 impl std::fmt::Debug for Sealed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sealed({} bytes)", self.0.len())
-    }
-}
-
-impl Zeroize for Sealed {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
     }
 }
 

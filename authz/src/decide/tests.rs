@@ -1,3 +1,4 @@
+use bytestring::ByteString;
 use portcullis_proto::ids::{Sequence, ServerName};
 use portcullis_proto::revocation::{Entry, Scope};
 use proptest::prelude::*;
@@ -44,7 +45,7 @@ fn t19_a_token_for_server_a_is_refused_at_server_b() {
 #[test]
 fn a_required_scope_must_be_there_in_full() {
     let scopes = |scopes: &[&str]| TokenRecord {
-        scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+        scopes: scopes.iter().map(|&scope| scope.into()).collect(),
         ..record()
     };
     assert_eq!(verdict(&scopes(&["tools"])), Ok(()));
@@ -66,7 +67,7 @@ fn any_record() -> impl Strategy<Value = TokenRecord> {
         server: ServerName::new(if here { "demo" } else { "other" }),
         expires_at: Timestamp::from_millis(expires),
         born: Sequence(born),
-        scopes: scopes.into_iter().map(str::to_owned).collect(),
+        scopes: scopes.into_iter().map(ByteString::from).collect(),
         ..record()
     })
 }

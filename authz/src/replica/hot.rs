@@ -2,10 +2,11 @@
 //!
 //! A token's id is a hash already, so it says by itself where its record may be: in one of two places, which hold the
 //! latest records of their ids. Nothing is locked and nothing is counted; a record that finds its places taken costs
-//! no more than another look into the store.
+//! no more than another look into the store. A record that was found there gets a place when it is looked for again before
+//! another one of its pair: where so many tokens are in use that few would be found here, few come in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use portcullis_proto::ids::TokenId;
@@ -31,6 +32,8 @@ pub(super) struct Era(u64);
 struct Pair {
     latest: ArcSwapOption<Known>,
     older: ArcSwapOption<Known>,
+    /// Of the last one that was found in the store, some of its id.
+    offered: AtomicU32,
 }
 
 // === impl Hot ===
@@ -61,6 +64,16 @@ impl Hot {
         pair.older.store(pair.latest.swap(Some(known)));
     }
 
+    /// Keeps a record, where it was the last of its pair that was offered before.
+    pub(super) fn offer(&self, known: &Arc<Known>) {
+        let (pair, tag) = (self.pair(&known.record.token), tag(&known.record.token));
+        if pair.offered.load(Ordering::Relaxed) == tag {
+            self.insert(known.clone());
+        } else {
+            pair.offered.store(tag, Ordering::Relaxed);
+        }
+    }
+
     /// Begins another era: no record that was asked for before this is found any more.
     pub(super) fn clear(&self) {
         self.era.fetch_add(1, Ordering::AcqRel);
@@ -70,6 +83,12 @@ impl Hot {
         let [first, second, third, fourth, ..] = *id.as_bytes();
         &self.pairs[u32::from_le_bytes([first, second, third, fourth]) as usize % PAIRS]
     }
+}
+
+/// What tells an id from most others of its pair.
+fn tag(id: &TokenId) -> u32 {
+    let [.., fourth, third, second, last] = *id.as_bytes();
+    u32::from_le_bytes([fourth, third, second, last])
 }
 
 #[cfg(test)]
@@ -108,6 +127,19 @@ mod tests {
         hot.insert(old);
         hot.insert(new.clone());
         assert!(Arc::ptr_eq(&hot.get(&new.record.token).unwrap(), &new));
+    }
+
+    #[test]
+    fn what_is_offered_is_kept_the_second_time_unless_another_came_between() {
+        let hot = Hot::new();
+        let [first, second] = [1, 2].map(|number| known(&hot, number));
+        let is_there = |known: &Arc<Known>| hot.get(&known.record.token).is_some();
+        for offered in [&first, &second, &first, &second] {
+            hot.offer(offered);
+        }
+        assert!(!is_there(&first) && !is_there(&second));
+        hot.offer(&second);
+        assert!(!is_there(&first) && is_there(&second));
     }
 
     /// It was read before, and comes late: what was removed meanwhile must not come back with it.

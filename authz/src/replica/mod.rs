@@ -111,7 +111,7 @@ impl Replica {
         })?;
         Ok(stored.filter(|(of, _)| *of == generation).map(|(generation, record)| {
             let known = Arc::new(Known { record, generation, era });
-            self.hot.insert(known.clone());
+            self.hot.offer(&known);
             known
         }))
     }

@@ -8,6 +8,7 @@
 mod committer;
 mod layout;
 mod open;
+mod record;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ impl Store {
         else {
             return Ok(None);
         };
-        let record = layout::decode_record(&value);
+        let record = layout::decode_record(value);
         if record.is_none() {
             warn!(token = ?id, "a stored record does not decode: asking for it again");
         }

@@ -10,10 +10,12 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Replica;
 use super::store::{Generation, StoreError, Sweep};
 
-/// Between two passes over the store, unless it is full.
-const PASS_EVERY: Duration = Duration::from_secs(30);
+/// Between two passes over the store, unless it is full: a pass looks at every record.
+const PASS_EVERY: Duration = Duration::from_mins(5);
 /// Between two passes over a full store, at least.
 const PASS_PAUSE: Duration = Duration::from_secs(1);
+/// And so many times as long as the last pass took: a store that stays full is not looked through without end.
+const PASS_REST: u32 = 9;
 /// Between two steps of a pass.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
 
@@ -21,15 +23,15 @@ const STEP_PAUSE: Duration = Duration::from_millis(20);
 pub async fn run(replica: Arc<Replica>, clock: Arc<dyn Clock>) -> StoreError {
     let mut belief = Belief::new(clock.now(), Instant::now().into_std());
     loop {
-        let now = clock.now();
-        let cutoff = belief.update(now, Instant::now().into_std());
+        let (now, began) = (clock.now(), Instant::now());
+        let cutoff = belief.update(now, began.into_std());
         // Only by a time that the control plane has agreed with: after a start, this machine's clock may be anywhere.
         if replica.ready(now).is_ok()
             && let Err(error) = pass(&replica, cutoff).await
         {
             return error;
         }
-        sleep(PASS_PAUSE).await;
+        sleep(PASS_PAUSE.max(began.elapsed() * PASS_REST)).await;
         let _ = timeout(PASS_EVERY, replica.store().full()).await;
     }
 }

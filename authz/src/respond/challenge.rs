@@ -1,5 +1,7 @@
 //! The `WWW-Authenticate` header of a 401 or 403 (RFC 6750 section 3, RFC 9728 section 5.1).
 
+use bytestring::ByteString;
+
 use crate::catalog::Server;
 use crate::decide::Refusal;
 
@@ -24,11 +26,11 @@ pub(super) fn error(refusal: Refusal) -> (&'static str, &'static str) {
 /// Where scopes are missing, those that are granted already are named beside them: clients of MCP 2025-11-25 ask for
 /// what is named and for nothing else, and would lose the others with their next token. Later ones add what they had by
 /// themselves. Scopes that the server has no more are left out, since nobody could grant them.
-pub(super) fn www_authenticate(refusal: Refusal, server: &Server, granted: &[String]) -> String {
-    let is_wanted = |scope: &&str| match refusal {
+pub(super) fn www_authenticate(refusal: Refusal, server: &Server, granted: &[ByteString]) -> String {
+    let is_wanted = |&scope: &&str| match refusal {
         Refusal::InsufficientScope => {
-            let is_in = |scopes: &[String]| scopes.iter().any(|other| other == scope);
-            is_in(&server.required_scopes) || is_in(granted)
+            server.required_scopes.iter().any(|other| other == scope)
+                || granted.iter().any(|own| own == scope)
         }
         _ => true,
     };
@@ -98,7 +100,7 @@ mod tests {
     fn a_token_that_lacks_scopes_keeps_those_that_it_has() {
         let scopes = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
         let server = Server { scopes, required_scopes: vec!["d".into(), "b".into()], ..server() };
-        let granted = ["gone", "d", "a"].map(String::from);
+        let granted = ["gone", "d", "a"].map(ByteString::from);
         let challenge = www_authenticate(Refusal::InsufficientScope, &server, &granted);
         assert!(challenge.contains(r#"scope="a b d", error="insufficient_scope""#), "{challenge}");
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use bytestring::ByteString;
 use portcullis_proto::record::TokenRecord;
 
 /// All of them.
@@ -33,7 +34,7 @@ pub(super) fn headers(record: &TokenRecord) -> [(&'static str, Cow<'_, str>); 7]
 }
 
 /// Separated by spaces, as in RFC 6749 section 3.3.
-fn scopes(scopes: &[String]) -> Cow<'_, str> {
+fn scopes(scopes: &[ByteString]) -> Cow<'_, str> {
     match scopes {
         [scope] => encoded(scope),
         scopes => scopes.iter().map(|scope| encoded(scope)).collect::<Vec<_>>().join(" ").into(),

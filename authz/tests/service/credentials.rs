@@ -111,7 +111,7 @@ async fn a_credential_that_does_not_open_is_neither_let_through_nor_the_clients_
     let world = World::new().await;
     let (token, record) = issue();
     let (_, other) = issue();
-    let damaged = TokenRecord { credential: Sealed::from_bytes(*b"damaged"), ..record.clone() };
+    let damaged = TokenRecord { credential: Sealed::from_bytes(&b"damaged"[..]), ..record.clone() };
     world.control.knows(&damaged);
     assert_eq!(world.service.check(&token).await.short(), (503, "credential_unusable"));
     let (token, record) = issue();

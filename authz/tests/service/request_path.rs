@@ -69,7 +69,7 @@ async fn an_expired_token_and_one_without_scopes_are_told_apart() {
     world.control.knows(&TokenRecord { expires_at: Timestamp::from_millis(1), ..record });
     assert_eq!(world.service.check(&expired).await.short(), (401, "expired"));
     let (narrow, record) = issue();
-    world.control.knows(&TokenRecord { scopes: vec!["openid".to_owned()], ..record });
+    world.control.knows(&TokenRecord { scopes: vec!["openid".into()], ..record });
     let verdict = world.service.check(&narrow).await;
     assert_eq!(verdict.short(), (403, "insufficient_scope"));
     assert!(

@@ -55,11 +55,11 @@ pub(crate) fn grant(id: &str, now: Timestamp) -> Grant {
         expires_at: now.after(Duration::from_mins(1)),
         born: Sequence(0),
         master_key: "2026-01".into(),
-        data_key: Sealed::from_bytes([1; 60]),
+        data_key: Sealed::from_bytes(vec![1; 60]),
         upstream: Upstream {
-            credential: Sealed::from_bytes([200; 1_000]),
+            credential: Sealed::from_bytes(vec![200; 1_000]),
             credential_expires_at: Some(now.after(Duration::from_hours(1))),
-            refresh_token: Some(Sealed::from_bytes([201; 200])),
+            refresh_token: Some(Sealed::from_bytes(vec![201; 200])),
             version: 0,
             renewal: Renewal::default(),
         },
@@ -95,7 +95,7 @@ pub(crate) fn issue(grant: &str, kind: u8, predecessor: Option<TokenId>, now: Ti
         issued_at: now,
         expires_at: now.after(Duration::from_hours(1)),
         born: Sequence(0),
-        wrapped_key: Sealed::from_bytes([2; 60]),
+        wrapped_key: Sealed::from_bytes(vec![2; 60]),
     };
     let refresh = RefreshToken {
         grant: GrantId::new(grant),
@@ -103,7 +103,7 @@ pub(crate) fn issue(grant: &str, kind: u8, predecessor: Option<TokenId>, now: Ti
         expires_at: now.after(Duration::from_hours(30 * 24)),
         predecessor,
         stage: Stage::Current,
-        given: Some(Given { access: token(grant, kind), answer: Sealed::from_bytes([9; 250]) }),
+        given: Some(Given { access: token(grant, kind), answer: Sealed::from_bytes(vec![9; 250]) }),
         pace: Pace::default(),
     };
     Issue { access: (token(grant, kind), access), refresh: (token(grant, kind + 1), refresh) }

@@ -211,7 +211,7 @@ async fn a_revoked_client_is_registered_anew() {
     let world = World::with(dynamic);
     let client = world.register(public()).await;
     world.tokens(&client).await;
-    let scope = portcullis_proto::revocation::Scope::Client(ClientId::new(&client.id));
+    let scope = portcullis_proto::revocation::Scope::Client(ClientId::new(client.id.as_str()));
     world.app.revoke(scope, "test").await.unwrap();
     world.tokens(&client).await;
     assert_eq!(last(&world), "dyn-2 s3cr3t-2");
@@ -258,7 +258,7 @@ async fn t18_a_registered_clients_secret_is_kept_sealed_and_shown_to_nobody() {
 async fn another_provider_under_the_same_name_is_shown_no_secret() {
     let world = World::with(dynamic);
     let client = world.register(public()).await;
-    let id = ClientId::new(&client.id);
+    let id = ClientId::new(client.id.as_str());
     let slot = Slot { provider: corp(), ..crate::store::contract::fixtures::slot(&client.id) };
     let before = provider_client("before", &Slot { authority: "https://former.example".into(), ..slot });
     let acting = ActingClient::Registered(before.id.clone());

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn within_the_grace_a_repetition_gets_the_answer_and_later_it_is_reuse() {
-        let answer = Sealed::from_bytes([1]);
+        let answer = Sealed::from_bytes(vec![1]);
         let token = token(Stage::Rotated { at: Timestamp::from_millis(1_000), answer: answer.clone() });
         assert_eq!(token.present(Timestamp::from_millis(30_999), GRACE), Presentation::Repeat(answer));
         assert_eq!(token.present(Timestamp::from_millis(31_000), GRACE), Presentation::Reuse);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_prolongs_no_grace() {
-        let answer = Sealed::from_bytes([1]);
+        let answer = Sealed::from_bytes(vec![1]);
         let token = token(Stage::Rotated { at: Timestamp::from_millis(90_000), answer: answer.clone() });
         assert_eq!(token.present(Timestamp::from_millis(60_001), GRACE), Presentation::Repeat(answer));
         assert_eq!(token.present(Timestamp::from_millis(60_000), GRACE), Presentation::Reuse);

@@ -81,7 +81,7 @@ async fn everything_that_is_sealed_comes_under_the_new_key_and_still_opens() {
     let tokens = world.refresh(&client, &tokens.refresh, &[]).await.tokens();
     let headers = world.credential(&tokens.access).await.unwrap();
     assert_eq!(headers[0].value, format!("Bearer {GOOD}"));
-    let row = app.store.provider_client(&ClientId::new(&client.id), &id).await.unwrap().unwrap();
+    let row = app.store.provider_client(&ClientId::new(client.id.as_str()), &id).await.unwrap().unwrap();
     let KeptAuth::SecretPost(kept) = row.auth else { panic!() };
     let secret = app.keys.open_secret(&id, Field::ProviderClientSecret, &kept).unwrap();
     assert_eq!(secret.expose_secret(), "hush");

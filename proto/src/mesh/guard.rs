@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tonic::service::Interceptor;
-use tonic::{Request, Status};
+use tonic::{Extensions, Request, Status};
 
 use super::{Observer, Peer, Refusal, Role};
 use crate::seldom::Seldom;
@@ -25,14 +25,13 @@ impl Guard {
     pub fn new(is_tls: bool, role: Role, observer: Arc<dyn Observer>) -> Self {
         Self { role: is_tls.then_some(role), observer }
     }
-}
 
-impl Interceptor for Guard {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let Some(role) = self.role else { return Ok(request) };
+    /// Whether a request with these extensions may be answered.
+    pub fn admit(&self, extensions: &Extensions) -> Result<(), Status> {
+        let Some(role) = self.role else { return Ok(()) };
         // What says nothing of its peer has not come through a handshake.
-        let peer = match request.extensions().get::<Peer>() {
-            Some(Peer::Verified(roles)) if roles.has(role) => return Ok(request),
+        let peer = match extensions.get::<Peer>() {
+            Some(Peer::Verified(roles)) if roles.has(role) => return Ok(()),
             peer => peer,
         };
         self.observer.refused(Refusal::Role);
@@ -40,5 +39,11 @@ impl Interceptor for Guard {
             tracing::warn!(needed = %role, ?peer, "a request of another role was refused");
         }
         Err(Status::permission_denied(format!("this takes a certificate of the role {role}")))
+    }
+}
+
+impl Interceptor for Guard {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        self.admit(request.extensions()).map(|()| request)
     }
 }

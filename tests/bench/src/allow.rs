@@ -8,8 +8,11 @@ use envoy_types::ext_authz::v3::pb;
 use portcullis_authz::ext_authz::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
 use portcullis_authz::metrics::Metrics;
 use portcullis_authz::serve::{Mesh, serve};
+use portcullis_authz::services::Services;
+use portcullis_proto::mesh::{Guard, Role};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -23,8 +26,9 @@ pub async fn ordinary(address: SocketAddr) {
 pub async fn lean(address: SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
     let mesh = Mesh { identity: None, observer: Arc::new(Metrics::default()) };
-    let routes = tonic::service::Routes::new(AuthorizationServer::new(Always));
-    serve(listener, routes, NonZeroUsize::MIN, mesh, &CancellationToken::new()).await.unwrap();
+    let guard = Guard::new(false, Role::Edge, mesh.observer.clone());
+    let services = Services::new(AuthorizationServer::new(Always), guard, Routes::default());
+    serve(listener, services, NonZeroUsize::MIN, mesh, &CancellationToken::new()).await.unwrap();
 }
 
 struct Always;

@@ -72,6 +72,8 @@ struct Batch {
     /// `None` removes the record.
     records: HashMap<TokenId, Option<Vec<u8>>>,
     log: sled::Batch,
+    /// Whether there is something in this batch that the disk does not have: most steps of a sweep find nothing to remove.
+    changes: bool,
     position: Option<(Generation, Position)>,
     swept: Vec<(oneshot::Sender<Swept>, Swept)>,
     closed: Option<oneshot::Sender<()>>,
@@ -119,8 +121,10 @@ impl Committer {
             self.stage(&mut batch, command)?;
         }
         self.write(&mut batch)?;
-        self.db.flush()?;
-        self.file.sync_data()?;
+        if batch.changes {
+            self.db.flush()?;
+            self.file.sync_data()?;
+        }
         if let Some((generation, position)) = batch.position {
             self.durable.send_replace(Some((generation, position.sequence)));
         }
@@ -141,6 +145,7 @@ impl Committer {
                 }
                 batch.log.insert(layout::POSITION_KEY, layout::encode_position(generation, position));
                 batch.position = Some((generation, position));
+                batch.changes = true;
             }
             Command::Sweep { generation, what, cutoff, after, answer } => {
                 self.write(batch)?; // a sweep must see what was asked for before it
@@ -202,6 +207,7 @@ impl Committer {
                 Some((of, entry)) if of == generation && entry.forget_at > cutoff => {}
                 Some((of, entry)) => {
                     batch.log.remove(&key);
+                    batch.changes = true;
                     if of == generation {
                         swept.forgotten.push(entry.scope);
                     }
@@ -218,6 +224,7 @@ impl Committer {
 
     fn write(&self, batch: &mut Batch) -> Result<(), CommitError> {
         self.log.apply_batch(std::mem::take(&mut batch.log))?;
+        batch.changes |= !batch.records.is_empty();
         let mut records = sled::Batch::default();
         let before = self.count.load(Ordering::Relaxed);
         let mut count = before;

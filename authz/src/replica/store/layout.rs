@@ -11,6 +11,7 @@
 //! Numbers are 8 bytes, big-endian. Entries and position are in one tree, and so are records and their count, because
 //! sled makes a batch atomic within a tree only.
 
+use bytes::Bytes;
 use portcullis_proto::ids::TokenId;
 use portcullis_proto::random::{self, Random};
 use portcullis_proto::record::TokenRecord;
@@ -18,6 +19,8 @@ use portcullis_proto::revocation::{Entry, Position};
 use portcullis_proto::time::Timestamp;
 use portcullis_proto::v1;
 use prost::Message;
+
+use super::record;
 
 /// Changes whenever this page does.
 pub(super) const FORMAT: &[u8] = b"2";
@@ -50,6 +53,9 @@ impl Generation {
     }
 }
 
+/// Length of what stands before a record's message.
+const RECORD_HEAD: usize = 16;
+
 /// The value of the count.
 pub(super) fn encode_count(count: usize) -> [u8; 8] {
     (count as u64).to_be_bytes()
@@ -64,17 +70,18 @@ pub(super) fn decode_count(value: &[u8]) -> Option<usize> {
 pub(super) fn encode_record(generation: Generation, record: TokenRecord) -> Vec<u8> {
     let expires_at = record.expires_at.as_millis();
     let message = v1::TokenRecord::from(record);
-    let mut value = Vec::with_capacity(16 + message.encoded_len());
+    let mut value = Vec::with_capacity(RECORD_HEAD + message.encoded_len());
     value.extend(generation.to_bytes());
     value.extend(expires_at.to_be_bytes());
     value.extend(message.encode_to_vec());
     value
 }
 
-/// A record from its value.
-pub(super) fn decode_record(value: &[u8]) -> Option<(Generation, TokenRecord)> {
-    let (generation, _, message) = split_record(value)?;
-    Some((generation, v1::TokenRecord::decode(message).ok()?.try_into().ok()?))
+/// A record from its value, which it holds on to.
+pub(super) fn decode_record(value: sled::IVec) -> Option<(Generation, TokenRecord)> {
+    let (generation, ..) = split_record(&value)?;
+    let message = Bytes::from_owner(value).split_off(RECORD_HEAD);
+    Some((generation, record::decode(message)?))
 }
 
 /// Whether a sweep keeps a record: it is of this generation, and alive at `cutoff`.

@@ -103,7 +103,7 @@ pub(crate) fn provider_client(name: &str, slot: &Slot) -> ProviderClient {
         client_id: format!("{name} at the provider"),
         auth: KeptAuth::SecretBasic(Wrapped {
             master_key: "key-1".into(),
-            sealed: Sealed::from_bytes([3; 60]),
+            sealed: Sealed::from_bytes(vec![3; 60]),
         }),
         registered_at: at(0),
         secret_expires_at: None,
@@ -139,7 +139,7 @@ pub(crate) fn grant(name: &str, client: &str, now: Timestamp) -> Grant {
         expires_at: now.after(Duration::from_secs(CODE)),
         born: NOT_YET,
         master_key: "key-1".into(),
-        data_key: Sealed::from_bytes([1; 60]),
+        data_key: Sealed::from_bytes(vec![1; 60]),
         upstream: upstream(0),
     }
 }
@@ -175,7 +175,7 @@ pub(crate) fn issue(grant: &str, name: &str, predecessor: Option<&str>, now: Tim
         issued_at: now,
         expires_at: now.after(Duration::from_secs(ACCESS)),
         born: Sequence(0),
-        wrapped_key: Sealed::from_bytes([2; 60]),
+        wrapped_key: Sealed::from_bytes(vec![2; 60]),
     };
     let refresh = RefreshToken {
         grant: GrantId::new(grant),
@@ -222,7 +222,7 @@ pub(crate) fn user_token(name: &str) -> UserToken {
     UserToken {
         kept_at: at(0),
         master_key: "key-1".into(),
-        data_key: Sealed::from_bytes([3; 60]),
+        data_key: Sealed::from_bytes(vec![3; 60]),
         token: Sealed::from_bytes(format!("token {name}")),
     }
 }

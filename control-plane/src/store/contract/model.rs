@@ -281,7 +281,7 @@ async fn compare(store: &dyn Store, memory: &Memory, made: &Made, seconds: u64) 
     provider_clients::compare(store, memory, made, now).await;
     for number in 0..made.grants {
         let name = format!("g{number}");
-        let id = GrantId::new(&name);
+        let id = GrantId::new(name.as_str());
         assert_eq!(store.live_grant(&id).await.unwrap(), memory.live_grant(&id));
         assert_eq!(store.code(&token_id(&name)).await.unwrap(), memory.code(token_id(&name)));
     }

@@ -16,7 +16,7 @@ use crate::store::lease::Leasing;
 use crate::store::{Enrolled, Occupied, Redeemed, Store, WrappedRow};
 
 fn wrapped(key: &str, byte: u8) -> Wrapped {
-    Wrapped { master_key: key.into(), sealed: Sealed::from_bytes([byte; 60]) }
+    Wrapped { master_key: key.into(), sealed: Sealed::from_bytes(vec![byte; 60]) }
 }
 
 fn grant_row(name: &str) -> WrappedRow {
@@ -129,13 +129,15 @@ pub(crate) async fn a_concurrent_change_wins(store: &dyn Store) {
     let row = WrappedRow::UserToken(holder("a"));
     let from = of(store, &row).await.unwrap();
     // The user replaces the token: under the same key, but it is another data key.
-    let newer =
-        crate::oauth::user_token::UserToken { data_key: Sealed::from_bytes([7; 60]), ..user_token("newer") };
+    let newer = crate::oauth::user_token::UserToken {
+        data_key: Sealed::from_bytes(vec![7; 60]),
+        ..user_token("newer")
+    };
     store.replace_user_token(&holder("a"), newer.clone(), at(1)).await.unwrap().unwrap();
     assert!(!store.rewrap(row.clone(), from.clone(), wrapped("key-2", 9)).await.unwrap());
     assert_eq!(store.user_token(&holder("a")).await.unwrap(), Some(newer));
     // The same bytes under another key's name are something else, too.
-    let other = Wrapped { master_key: "key-0".into(), sealed: Sealed::from_bytes([7; 60]) };
+    let other = Wrapped { master_key: "key-0".into(), sealed: Sealed::from_bytes(vec![7; 60]) };
     assert!(!store.rewrap(row, other, wrapped("key-2", 9)).await.unwrap());
 }
 

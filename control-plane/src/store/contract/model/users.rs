@@ -119,7 +119,7 @@ pub(super) async fn compare(store: &dyn Store, memory: &Memory, made: &Made, now
         let name = format!("c{number}");
         let whose = holder(&name);
         assert_eq!(store.user_token(&whose).await.unwrap().as_ref(), memory.user_tokens.get(&whose));
-        let (provider, subject) = (ProviderName::new("provider"), Subject::new(&name));
+        let (provider, subject) = (ProviderName::new("provider"), Subject::new(name.as_str()));
         let servers = [grant("any", &name, now).server];
         let grants = store.grants_of(&provider, &subject, &servers, MANY).await.unwrap();
         assert_eq!(grants, memory.grants_of(&subject));

@@ -79,7 +79,7 @@ async fn write_for_ever(path: &Path, round: &str) {
             assert_eq!(rotated, Rotated::Issued);
             say(format!("rotated {name}"));
             if number % 2 == 1 {
-                store.revoke(Scope::Grant(GrantId::new(&name)), at(1)).await.unwrap();
+                store.revoke(Scope::Grant(GrantId::new(name.as_str())), at(1)).await.unwrap();
                 say(format!("revoked {name}"));
             }
         }
