@@ -19,16 +19,19 @@ const PASS_REST: u32 = 9;
 /// Between two steps of a pass.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
 
-/// Sweeps for ever. Returns only when the store takes no more writes.
+/// Sweeps for ever: as soon as the replica is current, so that what it has is in memory before long, and then every few
+/// minutes. Returns only when the store takes no more writes.
 pub async fn run(replica: Arc<Replica>, clock: Arc<dyn Clock>) -> StoreError {
     let mut belief = Belief::new(clock.now(), Instant::now().into_std());
     loop {
         let (now, began) = (clock.now(), Instant::now());
         let cutoff = belief.update(now, began.into_std());
         // Only by a time that the control plane has agreed with: after a start, this machine's clock may be anywhere.
-        if replica.ready(now).is_ok()
-            && let Err(error) = pass(&replica, cutoff).await
-        {
+        if replica.ready(now).is_err() {
+            sleep(PASS_PAUSE).await;
+            continue;
+        }
+        if let Err(error) = pass(&replica, cutoff).await {
             return error;
         }
         sleep(PASS_PAUSE.max(began.elapsed() * PASS_REST)).await;
