@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod neighbourhood;
 pub mod ops;
 pub mod passthrough;
+pub mod pieces;
 pub mod replica;
 pub mod request;
 pub mod respond;

@@ -29,6 +29,8 @@ use tonic::transport::Server;
 use tower::Service;
 use tracing::warn;
 
+use crate::pieces::Pieces;
+
 /// How long requests under way may take once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Requests at a time on one of Envoy's connections.
@@ -49,12 +51,12 @@ pub struct Mesh {
 
 /// What answers.
 pub trait Services:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+    Service<Request<Body>, Response = Response<Pieces>, Error = Infallible, Future: Send> + Clone + Send + 'static
 {
 }
 
 impl<S> Services for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    S: Service<Request<Body>, Response = Response<Pieces>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + 'static

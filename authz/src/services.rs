@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -11,6 +12,8 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::Service;
+
+use crate::pieces::Pieces;
 
 /// One service that only some may ask, and others. There is no router in front of that one: it is asked about every
 /// request, and some of its answers would cost less than the router.
@@ -24,6 +27,9 @@ pub struct Services<S> {
 /// The answer to somebody who may not ask.
 type Refused = Ready<Result<Response<Body>, Infallible>>;
 
+/// An answer to come, which goes out in [`Pieces`].
+pub struct InPieces<F>(F);
+
 // === impl Services ===
 
 impl<S> Services<S> {
@@ -35,11 +41,11 @@ impl<S> Services<S> {
 
 impl<S> Service<Request<Body>> for Services<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Unpin> + NamedService,
 {
-    type Response = Response<Body>;
+    type Response = Response<Pieces>;
     type Error = Infallible;
-    type Future = Either<S::Future, Either<Refused, <Routes as Service<Request<Body>>>::Future>>;
+    type Future = InPieces<Either<S::Future, Either<Refused, <Routes as Service<Request<Body>>>::Future>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         match self.guarded.poll_ready(cx) {
@@ -49,13 +55,24 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if !is_for(S::NAME, request.uri().path()) {
-            return Either::Right(Either::Right(self.others.call(request)));
-        }
-        match self.guard.admit(request.extensions()) {
-            Ok(()) => Either::Left(self.guarded.call(request)),
-            Err(status) => Either::Right(Either::Left(ready(Ok(status.into_http())))),
-        }
+        InPieces(if is_for(S::NAME, request.uri().path()) {
+            match self.guard.admit(request.extensions()) {
+                Ok(()) => Either::Left(self.guarded.call(request)),
+                Err(status) => Either::Right(Either::Left(ready(Ok(status.into_http())))),
+            }
+        } else {
+            Either::Right(Either::Right(self.others.call(request)))
+        })
+    }
+}
+
+// === impl InPieces ===
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Future for InPieces<F> {
+    type Output = Result<Response<Pieces>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(|response| response.map(Pieces::from))
     }
 }
 
