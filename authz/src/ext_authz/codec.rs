@@ -3,9 +3,13 @@
 use bytes::BufMut;
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use super::{CheckRequest, CheckResponse};
+
+/// Room for a question of usual length, and more for an answer, in bytes. What tonic would take for each is 8 KiB.
+const QUESTION: usize = 1024;
+const ANSWER: usize = 2048;
 
 /// The codec of `Check`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +36,10 @@ impl Encoder for Codec {
     type Item = CheckResponse;
     type Error = Status;
 
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(ANSWER, ANSWER) // there is one answer: nothing is gathered
+    }
+
     fn encode(&mut self, response: CheckResponse, frame: &mut EncodeBuf<'_>) -> Result<(), Status> {
         frame.put_slice(response.as_bytes());
         Ok(())
@@ -41,6 +49,10 @@ impl Encoder for Codec {
 impl Decoder for Codec {
     type Item = CheckRequest;
     type Error = Status;
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(QUESTION, QUESTION)
+    }
 
     fn decode(&mut self, frame: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
         CheckRequest::decode(frame).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))

@@ -16,18 +16,26 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use crate::pieces::Pieces;
+
 /// With Envoy's messages as `envoy-types` has them, and whatever tonic and tokio do by default.
 pub async fn ordinary(address: SocketAddr) {
     let server = Server::builder().add_service(pb::AuthorizationServer::new(Always));
     server.serve(address).await.unwrap();
 }
 
-/// With the messages and the threads of Portcullis.
-pub async fn lean(address: SocketAddr) {
+/// With the messages and the threads of Portcullis. It says no more than that a request may go on; or, with `full`, all that
+/// Portcullis says, the same each time.
+pub async fn lean(address: SocketAddr, full: bool) {
     let listener = TcpListener::bind(address).await.unwrap();
     let mesh = Mesh { identity: None, observer: Arc::new(Metrics::default()) };
+    let answer = if full {
+        Pieces::new(0).answer()
+    } else {
+        CheckResponse::ok([].into_iter(), [].into_iter(), [].into_iter())
+    };
     let guard = Guard::new(false, Role::Edge, mesh.observer.clone());
-    let services = Services::new(AuthorizationServer::new(Always), guard, Routes::default());
+    let services = Services::new(AuthorizationServer::new(Same(answer)), guard, Routes::default());
     serve(listener, services, NonZeroUsize::MIN, mesh, &CancellationToken::new()).await.unwrap();
 }
 
@@ -41,9 +49,12 @@ impl pb::Authorization for Always {
     }
 }
 
+/// Whatever the question.
+struct Same(CheckResponse);
+
 #[tonic::async_trait]
-impl Authorization for Always {
+impl Authorization for Same {
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(CheckResponse::ok([].into_iter(), [].into_iter(), [].into_iter())))
+        Ok(Response::new(self.0.clone()))
     }
 }

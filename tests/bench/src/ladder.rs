@@ -25,6 +25,8 @@ use crate::{backend, jwt};
 pub const ORDINARY: &str = "+ always allow, ordinary";
 /// The least that a server costs.
 pub const LEAN: &str = "+ always allow, lean";
+/// The least that the answer costs which Portcullis gives: at Envoy, and to write it.
+pub const ANSWER: &str = "+ always allow, lean, with Portcullis's answer";
 /// What all this is about.
 pub const PORTCULLIS: &str = "+ Portcullis";
 /// What Envoy has itself.
@@ -126,12 +128,14 @@ async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>
     let (listen, authz) = (portcullis.listen, portcullis.authz);
     let (ordinary, ordinary_at) = allow(place, "allow-ordinary", "bench", &["ordinary"]).await;
     let (lean, lean_at) = allow(place, "allow-lean", "lean", &[]).await;
+    let (answer, answer_at) = allow(place, "allow-answer", "lean", &["full"]).await;
     let (rs256, es256) = (jwt::rs256(), jwt::es256());
     let plain = bearer(tokens.clone());
     let kinds = [
         ("Envoy alone", Filter::None, None, plain.clone()),
         (ORDINARY, Filter::Authz(ordinary_at), Some(ordinary), plain.clone()),
         (LEAN, Filter::Authz(lean_at), Some(lean), plain.clone()),
+        (ANSWER, Filter::Authz(answer_at), Some(answer), plain.clone()),
         (PORTCULLIS, Filter::Authz(listen), Some(authz), plain),
         ("+ jwt_authn RS256", Filter::Jwt(rs256.jwks), None, bearer(Arc::new(rs256.tokens))),
         (ES256, Filter::Jwt(es256.jwks), None, bearer(Arc::new(es256.tokens))),

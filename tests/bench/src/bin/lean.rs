@@ -1,4 +1,4 @@
-//! Allows everything, as cheaply as Portcullis answers at all.
+//! Allows everything, as cheaply as Portcullis answers at all: `lean [full] ADDRESS`.
 
 #![allow(clippy::unwrap_used, reason = "a measurement")]
 
@@ -10,6 +10,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let address = std::env::args().nth(1).unwrap();
-    lean(address.parse().unwrap()).await;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let (address, full) = (arguments.last().unwrap(), arguments[0] == "full");
+    lean(address.parse().unwrap(), full).await;
 }
