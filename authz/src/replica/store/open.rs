@@ -142,7 +142,7 @@ impl Store {
             failed,
             _lock: lock,
             #[cfg(test)]
-            reads_fail: Default::default(),
+            reads_fail: std::sync::atomic::AtomicBool::new(false),
         };
         Ok((store, loaded))
     }
