@@ -66,7 +66,7 @@ async fn check(checker: &Checker, token: &Token<Access>) -> i32 {
             assert_ne!(code, 0, "to Envoy that is a yes");
             denied.status.unwrap().code
         }
-        other => panic!("{other:?}"),
+        other @ HttpResponse::ErrorResponse(_) => panic!("{other:?}"),
     }
 }
 
