@@ -31,6 +31,7 @@ use tracing::{error, info};
 
 use crate::catalog::{Catalog, Server};
 use crate::decide::{Denial, Outage, Permit, decide};
+use crate::telemetry::Seldom;
 use freshness::Moment;
 use hot::{Era, Hot};
 use skew::Skew;
@@ -49,6 +50,7 @@ pub struct Replica {
     hot: Hot,
     store: Store,
     max_staleness: Duration,
+    unreadable: Seldom,
 }
 
 /// A record, and the generation that it was asked for in.
@@ -83,7 +85,14 @@ impl Replica {
     /// The replica as it was left on disk. It is not current before it has caught up.
     pub fn new(store: Store, loaded: &Loaded, max_staleness: Duration, random: &dyn Random) -> Self {
         let view = ArcSwap::from_pointee(View::new(loaded, random));
-        Self { view, changing: Mutex::default(), hot: Hot::new(), store, max_staleness }
+        Self {
+            view,
+            changing: Mutex::default(),
+            hot: Hot::new(),
+            store,
+            max_staleness,
+            unreadable: Seldom::default(),
+        }
     }
 
     /// The server of this name, where the replica is current enough to decide for it.
@@ -106,7 +115,9 @@ impl Replica {
         }
         let era = self.hot.era();
         let stored = self.store.get(&id).map_err(|error| {
-            tracing::debug!(%error, "a record cannot be read");
+            if self.unreadable.now() {
+                error!(token = ?id, %error, "a record cannot be read");
+            }
             Outage::Store
         })?;
         Ok(stored.filter(|(of, _)| *of == generation).map(|(generation, record)| {

@@ -38,6 +38,8 @@ pub struct Store {
     failed: CancellationToken,
     /// Keeps other processes out until nobody holds the database any more.
     _lock: Arc<File>,
+    #[cfg(test)]
+    reads_fail: std::sync::atomic::AtomicBool,
 }
 
 /// A place in the queue of writes: what is written there does not get lost on the way.
@@ -81,6 +83,10 @@ pub enum StoreError {
 impl Store {
     /// The record of a token, and the generation that it belongs to.
     pub fn get(&self, id: &TokenId) -> Result<Option<(Generation, TokenRecord)>, StoreError> {
+        #[cfg(test)]
+        if self.reads_fail.load(Ordering::Relaxed) {
+            return Err(StoreError::Read("injected".to_owned()));
+        }
         let Some(value) =
             self.records.get(id.as_bytes()).map_err(|error| StoreError::Read(error.to_string()))?
         else {
@@ -91,6 +97,12 @@ impl Store {
             warn!(token = ?id, "a stored record does not decode: asking for it again");
         }
         Ok(record)
+    }
+
+    /// Has reads fail from now on, or not.
+    #[cfg(test)]
+    pub(super) fn fail_reads(&self, fail: bool) {
+        self.reads_fail.store(fail, Ordering::Relaxed);
     }
 
     /// Keeps a record, unless the store is full or too busy: it can be resolved again.

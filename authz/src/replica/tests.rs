@@ -1,6 +1,7 @@
 mod instance;
 mod interleavings;
 mod model;
+mod unreadable;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

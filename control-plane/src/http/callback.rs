@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::account;
 use super::authorize::{refusal_url, see_other};
 use super::browser::Browser;
+use super::destination;
 use super::extract::AtIssuer;
 use super::grant::{self, Ready};
 use super::login::login;
@@ -88,6 +89,11 @@ pub async fn callback(
             );
         }
     };
+    if let Purpose::Authorization(request) = &pending.purpose
+        && let Some(page) = destination::refused(&app, request)
+    {
+        return page;
+    }
     match log_in(&app, &issuer, &cookie, &params, &pending).await {
         Ok(response) => response,
         Err(error) => refuse(&app, &issuer, &pending, &error).await,

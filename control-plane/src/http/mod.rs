@@ -7,6 +7,7 @@ pub mod callback;
 pub mod client;
 pub mod consent;
 mod cookie;
+mod destination;
 pub mod edge_listener;
 pub mod extract;
 pub mod grant;

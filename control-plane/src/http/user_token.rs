@@ -10,6 +10,7 @@ use portcullis_proto::random;
 
 use super::authorize::refusal_url;
 use super::browser::{Browser, is_same_origin};
+use super::destination;
 use super::extract::{AtIssuer, Form};
 use super::grant::{self, Ready};
 use super::page::{Continue, TokenForm, foreign_form, page, problem, problem_going_back, unknown_login};
@@ -103,6 +104,10 @@ async fn take(
         return Ok(unknown_login());
     };
     let request = &enrolment.request;
+    if let Some(page) = destination::refused(app, request) {
+        app.store.take_enrolment(&key, &browser_id, app.now()).await?;
+        return Ok(page);
+    }
     let wanted = wanted_by(app, &request.server);
     let Some((_, settings)) = wanted.filter(|(server, _)| server.provider == enrolment.grant.provider) else {
         return Ok(unknown_login()); // not asked for any more, or of other users
@@ -169,6 +174,9 @@ async fn cancel(app: &App, issuer: &Issuer, browser: &Browser, id: &str) -> Resu
         return Ok(unknown_login());
     };
     let request = &enrolment.request;
+    if let Some(page) = destination::refused(app, request) {
+        return Ok(page);
+    }
     Metrics::count(&app.metrics.user_tokens, "cancelled");
     tracing::info!(client = %request.client, server = %request.server, "the user has given no token");
     let denied = OAuthError::new(ErrorCode::AccessDenied, "the user has given no token");

@@ -115,7 +115,12 @@ impl RedirectTarget {
         let admitted = registered.iter().any(|uri| uri.admits(requested));
         // Judged once more: a loopback URI with another port has not been seen at registration, and what was
         // registered long ago may not be allowed any more.
-        (admitted && RedirectUri::parse(requested, own).is_ok()).then(|| Self(requested.to_owned()))
+        Some(Self(requested.to_owned())).filter(|target| admitted && target.is_allowed(own))
+    }
+
+    /// Whether it may be redirected to now. One that was stored may be older than the rule, or than an origin of ours.
+    pub fn is_allowed(&self, own: &[Origin]) -> bool {
+        RedirectUri::parse(&self.0, own).is_ok()
     }
 
     /// What a request without `redirect_uri` means: the one that is registered (RFC 6749 section 3.1.2.3).

@@ -12,3 +12,4 @@ mod keys;
 mod operators;
 mod program;
 mod serve;
+mod store;

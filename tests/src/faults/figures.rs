@@ -46,8 +46,18 @@ impl Figures {
         self.operations.values().map(|count| count.unanswered).sum()
     }
 
+    /// Operations of this kind with an answer that says something.
+    pub fn answered(&self, kind: &str) -> u64 {
+        self.operations.get(kind).map_or(0, |count| count.answered)
+    }
+
+    /// Faults of this kind.
+    pub fn faults_of(&self, kind: &str) -> u64 {
+        self.faults.get(kind).copied().unwrap_or_default()
+    }
+
     /// All faults.
-    pub fn faults(&self) -> u64 {
+    fn faults(&self) -> u64 {
         self.faults.values().sum()
     }
 }

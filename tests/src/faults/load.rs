@@ -29,6 +29,24 @@ pub(super) struct Load {
     workers: JoinSet<()>,
 }
 
+/// What is revoked: the first two by a client, the others by an operator.
+#[derive(Clone, Copy, Debug)]
+enum Revocation {
+    AccessToken,
+    RefreshToken,
+    Grant,
+    Token,
+    Client,
+    Subject,
+}
+
+// === impl Revocation ===
+
+impl Revocation {
+    const ALL: [Self; 6] =
+        [Self::AccessToken, Self::RefreshToken, Self::Grant, Self::Token, Self::Client, Self::Subject];
+}
+
 // === impl Load ===
 
 impl Load {
@@ -71,34 +89,52 @@ async fn work(site: &Site, number: u8, dice: &mut Dice) {
             call_live(site, dice, asked).await;
         }
         145..175 => call_revoked(site, dice).await,
-        175..182 => {
+        175..182 => revoke(site, dice, Revocation::AccessToken).await,
+        182..188 => revoke(site, dice, Revocation::RefreshToken).await,
+        188..193 => revoke(site, dice, Revocation::Grant).await,
+        193..197 => revoke(site, dice, Revocation::Token).await,
+        197..199 => revoke(site, dice, Revocation::Client).await,
+        _ => revoke(site, dice, Revocation::Subject).await,
+    }
+}
+
+/// One revocation of each kind: chance may leave one out in a short run.
+pub(super) async fn revoke_in_every_way(site: &Site, dice: &mut Dice) {
+    for revocation in Revocation::ALL {
+        revoke(site, dice, revocation).await;
+    }
+}
+
+async fn revoke(site: &Site, dice: &mut Dice, revocation: Revocation) {
+    match revocation {
+        Revocation::AccessToken => {
             if let Some(held) = live_token(site, dice) {
                 site.revoke_token(&held).await;
             }
         }
-        182..188 => {
+        Revocation::RefreshToken => {
             if let Some(session) = live(site, dice) {
                 // The same twice at once: whoever is answered must be able to rely on it.
                 tokio::join!(site.revoke_session(session), site.revoke_session(session));
             }
         }
-        188..193 => {
+        Revocation::Grant => {
             if let Some(session) = live(site, dice) {
                 site.revoke_as_operator(Target::Session(session)).await;
             }
         }
-        193..197 => {
+        Revocation::Token => {
             if let Some(held) = live_token(site, dice) {
                 site.revoke_as_operator(Target::Token(held.session, held.access_token)).await;
             }
         }
-        197..199 => {
+        Revocation::Client => {
             let client = dice.pick(site.model().clients().map(|client| client.client_id.clone()));
             if let Some(client) = client {
                 site.revoke_as_operator(Target::Client(client)).await;
             }
         }
-        _ => site.revoke_as_operator(Target::User(UNLUCKY)).await,
+        Revocation::Subject => site.revoke_as_operator(Target::User(UNLUCKY)).await,
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::fault::Fault;
-use super::load::Load;
+use super::load::{Load, revoke_in_every_way};
 use super::model::Kind;
 use super::schedule::{Planned, Step, schedule, timeline};
 use super::settle::settle;
@@ -36,7 +36,7 @@ impl Suite {
     /// One round. Verdicts show in [`Suite::verdicts`].
     pub async fn round(&mut self) -> Round {
         let before = self.figures();
-        let mut faults = schedule(&mut self.dice.fork(), INSTANCES);
+        let mut faults = schedule(&mut self.dice.fork(), before.rounds, INSTANCES);
         faults.sort_by_key(|planned| planned.from);
         let load = Load::start(&self.site, &mut self.dice);
         let began = Instant::now();
@@ -45,6 +45,7 @@ impl Suite {
             self.apply(step).await;
         }
         self.recover().await;
+        revoke_in_every_way(&self.site, &mut self.dice.fork()).await;
         sleep_until(began + LEAST).await;
         load.stop().await;
         if self.site.model().verdicts().is_empty() {

@@ -34,15 +34,18 @@ pub(super) enum Step {
     End(Fault),
 }
 
-/// The faults of one round, with this many authz instances: one `kill -9` at least, and others on other victims at
-/// the same time, or one after the other.
-pub(super) fn schedule(dice: &mut Dice, instances: usize) -> Vec<Planned> {
+/// The faults of one round, with this many authz instances: one `kill -9` at least, in turn of the control plane and of an
+/// instance, and others on other victims at the same time, or one after the other.
+pub(super) fn schedule(dice: &mut Dice, round: u64, instances: usize) -> Vec<Planned> {
     let parts = [Part::ControlPlane].into_iter().chain((0..instances).map(Part::Authz));
     let parts: Vec<_> = parts.collect();
     let wires = (0..instances).map(Victim::Wire);
-    // The control plane as often as all instances together: it has what can be lost.
-    let killed =
-        if dice.one_in(2) { Some(Part::ControlPlane) } else { dice.pick(parts[1..].iter().copied()) };
+    // The control plane as often as all instances together: it has what can be lost. In turn, so that a short run has both.
+    let killed = if round.is_multiple_of(2) {
+        Some(Part::ControlPlane)
+    } else {
+        dice.pick(parts[1..].iter().copied())
+    };
     let mut chosen: BTreeSet<_> = killed.map(Victim::Part).into_iter().collect();
     for _ in 0..=dice.below(4) {
         let victims =
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_schedule_and_another_another() {
-        let of = |seed| schedule(&mut Dice::new(seed), 2);
+        let of = |seed| schedule(&mut Dice::new(seed), 0, 2);
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
     }
@@ -129,8 +132,9 @@ mod tests {
     fn a_victim_has_one_fault_at_a_time_and_every_kind_comes_up() {
         let mut kinds = BTreeSet::new();
         for seed in 0..1000 {
-            let mut planned = schedule(&mut Dice::new(seed), 2);
-            assert!(planned.iter().any(|planned| matches!(planned.fault, Fault::Kill(_))), "{planned:?}");
+            let mut planned = schedule(&mut Dice::new(seed), seed, 2);
+            let killed = ["kill -9 control plane", "kill -9 authz"][usize::from(seed % 2 == 1)];
+            assert!(planned.iter().any(|planned| planned.fault.kind() == killed), "{planned:?}");
             planned.sort_by_key(|planned| (planned.fault.victim(), planned.from));
             for pair in planned.windows(2) {
                 let same = pair[0].fault.victim() == pair[1].fault.victim();
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_begins_ends() {
-        let planned = schedule(&mut Dice::new(3), 2);
+        let planned = schedule(&mut Dice::new(3), 0, 2);
         let steps = timeline(&planned);
         assert_eq!(steps.len(), planned.len() * 2);
         assert!(steps.is_sorted_by_key(|(at, _)| *at));

@@ -133,7 +133,17 @@ impl Store {
                 }
             })
             .map_err(at(path))?;
-        let store = Self { records, commands, durable: watch_durable, count, full, failed, _lock: lock };
+        let store = Self {
+            records,
+            commands,
+            durable: watch_durable,
+            count,
+            full,
+            failed,
+            _lock: lock,
+            #[cfg(test)]
+            reads_fail: std::sync::atomic::AtomicBool::new(false),
+        };
         Ok((store, loaded))
     }
 }

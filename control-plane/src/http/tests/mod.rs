@@ -14,6 +14,7 @@ mod authorize;
 mod browser;
 mod callback;
 mod consent;
+mod destination;
 mod documents;
 mod issuers;
 mod metadata;

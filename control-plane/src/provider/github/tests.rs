@@ -63,7 +63,7 @@ fn error_with_200(code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_browser_is_sent_with_pkce_and_comes_back_with_githubs_iss() {
+async fn the_browser_is_sent_with_pkce() {
     let world = World::new(None).await;
     let url = world.github.authorization_url(&login()).await.unwrap();
     assert!(url.as_str().starts_with(world.fake.url("/login/oauth/authorize?").as_str()), "{url}");
@@ -71,12 +71,36 @@ async fn the_browser_is_sent_with_pkce_and_comes_back_with_githubs_iss() {
     assert_eq!(query["scope"], "repo");
     assert_eq!(query["code_challenge_method"], "S256");
     assert!(!url.as_str().contains(MARK), "{url}");
+}
 
-    let issuer = world.fake.url("/login/oauth").to_string();
-    assert_eq!(world.github.check_issuer(Some(&issuer)).await, Ok(()));
-    assert_eq!(world.github.check_issuer(None).await, Ok(()));
-    let evil = Some("https://evil.example/login/oauth");
-    assert_eq!(world.github.check_issuer(evil).await, Err(ProviderError::Issuer));
+#[tokio::test]
+async fn t13_githubs_iss_is_checked_where_it_is_sent() {
+    let public = GitHubSettings {
+        base_url: "https://github.com/".parse().unwrap(),
+        api_url: "https://api.github.com/".parse().unwrap(),
+        organization: None,
+        app: app(),
+    };
+    let public = Settings::GitHub(public).connect(http());
+    let world = World::new(None).await;
+    let own = world.fake.url("/login/oauth").to_string();
+    for (github, issuer) in [(&public, "https://github.com/login/oauth"), (&world.github, &own)] {
+        assert_eq!(github.check_issuer(Some(issuer)).await, Ok(()));
+        assert!(github.is_issuer(issuer));
+        assert_eq!(github.check_issuer(None).await, Ok(()), "it need not come");
+        let slash = format!("{issuer}/");
+        for wrong in [
+            "https://evil.example/login/oauth",
+            "https://github.com",
+            "https://ghe.example/login/oauth",
+            &slash,
+            "",
+        ] {
+            assert_eq!(github.check_issuer(Some(wrong)).await, Err(ProviderError::Issuer), "{wrong}");
+            assert!(!github.is_issuer(wrong), "{wrong}");
+        }
+    }
+    assert_eq!(public.check_issuer(Some(&own)).await, Err(ProviderError::Issuer));
 }
 
 #[tokio::test]

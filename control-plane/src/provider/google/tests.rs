@@ -97,6 +97,25 @@ async fn the_hosted_domain_is_asked_for_and_checked() {
 }
 
 #[tokio::test]
+async fn t13_googles_iss_is_checked_and_must_come_where_google_says_so() {
+    let world = World::new(None).await;
+    let issuer = world.fake.issuer.clone();
+    assert_eq!(world.google.check_issuer(Some(&issuer)).await, Ok(()));
+    assert!(world.google.is_issuer(&issuer));
+    assert_eq!(world.google.check_issuer(None).await, Ok(()), "it does not say that it sends one");
+    // The older name is for ID tokens only.
+    let slash = format!("{issuer}/");
+    for wrong in ["https://evil.example", OLD_ISSUER, "https://accounts.google.com", &slash, ""] {
+        assert_eq!(world.google.check_issuer(Some(wrong)).await, Err(ProviderError::Issuer), "{wrong}");
+        assert!(!world.google.is_issuer(wrong), "{wrong}");
+    }
+    let world = World::new(None).await;
+    world.fake.discover("", &json!({ "authorization_response_iss_parameter_supported": true }));
+    assert_eq!(world.google.check_issuer(None).await, Err(ProviderError::Issuer));
+    assert_eq!(world.google.check_issuer(Some(&world.fake.issuer)).await, Ok(()));
+}
+
+#[tokio::test]
 async fn the_issuer_of_older_tokens_is_google_too_and_no_other() {
     let world = World::new(None).await;
     world.exchange(json!({ "iss": "accounts.google.com" })).await.unwrap();

@@ -12,6 +12,7 @@ mod keys;
 mod lease;
 mod log;
 mod logins;
+mod mark;
 mod open;
 mod owned;
 mod provider_clients;

@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::committer::MakeDurable;
 use super::keys::{Key, Meta, Table};
 use super::rows::{self, Read, Until, backend};
 use super::tx::Tx;
-use super::{clients, holders, owned};
+use super::{clients, holders, mark, owned};
 use crate::store::StoreError;
 
 /// What the format row says.
@@ -30,7 +31,7 @@ const FORMAT: u32 = 1;
 /// sled's page cache, in bytes.
 const CACHE: u64 = 256 * 1024 * 1024;
 /// sled's unit of allocation, in bytes. It keeps pages up to a quarter of this in the file that we sync.
-const SEGMENT: usize = 8 * 1024 * 1024;
+pub(super) const SEGMENT: usize = 8 * 1024 * 1024;
 
 /// How often, and how far apart, another process is waited for: a killed predecessor's lock vanishes at once.
 const LOCK_TRIES: u32 = 20;
@@ -58,6 +59,14 @@ pub enum OpenError {
     Foreign {
         /// The directory.
         path: PathBuf,
+    },
+    /// There was a store, and what is left of it is not what was there. It is left as it is.
+    #[error("{}: the store that was here is damaged, restore it from a backup: {what}", path.display())]
+    Damaged {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
     },
     /// It was written by another version.
     #[error("{}: the store has format {found}, this program knows format {FORMAT}", path.display())]
@@ -91,23 +100,43 @@ pub(super) fn open(path: &Path, random: &dyn Random) -> Result<(Db, MakeDurable)
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
     };
-    let in_store = |source| OpenError::Store { path: path.to_owned(), source };
     create_directory(path).map_err(at(path))?;
-    refuse_foreign_files(path)?;
+    let was_there = mark::is_there(path).map_err(at(path))?;
+    if !was_there {
+        refuse_foreign_files(path)?;
+    }
     wait_for_lock(path)?;
+    if was_there && let Some(what) = mark::what_is_lost(path).map_err(at(path))? {
+        return Err(damaged(path, what));
+    }
     close_to_others(path).map_err(at(path))?;
     remove_unfinished_snapshots(path).map_err(at(path))?;
     sync_what_was_left(path).map_err(at(path))?;
+    // Some damage makes sled panic instead of returning an error.
+    let opened = catch_unwind(AssertUnwindSafe(|| open_database(path, random, was_there)));
+    let (db, make_durable) = opened.unwrap_or_else(|_| Err(damaged(path, "sled panicked")))?;
+    sync_directory(path).map_err(at(path))?;
+    if !was_there {
+        mark::leave(path).map_err(at(path))?;
+    }
+    Ok((db, make_durable))
+}
+
+fn damaged(path: &Path, what: &'static str) -> OpenError {
+    OpenError::Damaged { path: path.to_owned(), what }
+}
+
+fn open_database(path: &Path, random: &dyn Random, was_there: bool) -> Result<(Db, MakeDurable), OpenError> {
+    let in_store = |source| OpenError::Store { path: path.to_owned(), source };
     let config =
         ::sled::Config::new().path(path).cache_capacity(CACHE).segment_size(SEGMENT).flush_every_ms(None);
     let db = config.open().map_err(|error| in_store(backend(error)))?;
-    check_format(path, &db)?;
+    check_format(path, &db, was_there)?;
     prepare(&db, random).map_err(in_store)?;
     let file = path.join("db");
-    let data = File::open(&file).map_err(at(&file))?;
+    let data = File::open(&file).map_err(|source| OpenError::Io { path: file, source })?;
     let mut make_durable = make_durable(db.clone(), data);
     make_durable().map_err(in_store)?;
-    sync_directory(path).map_err(at(path))?;
     Ok((db, make_durable))
 }
 
@@ -187,7 +216,7 @@ fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn check_format(path: &Path, db: &Db) -> Result<(), OpenError> {
+fn check_format(path: &Path, db: &Db, was_there: bool) -> Result<(), OpenError> {
     let foreign = || OpenError::Foreign { path: path.to_owned() };
     let in_store = |source| OpenError::Store { path: path.to_owned(), source };
     match db.row::<Format>(&Key::meta(Meta::Format)) {
@@ -196,6 +225,7 @@ fn check_format(path: &Path, db: &Db) -> Result<(), OpenError> {
             Err(OpenError::Format { path: path.to_owned(), found: format.format })
         }
         Ok(Some(_)) => Ok(()),
+        Ok(None) if was_there => Err(damaged(path, "what was in it is not there any more")),
         Ok(None) if db.is_empty() && db.tree_names().len() == 1 => Ok(()),
         Ok(None) | Err(StoreError::Row { .. }) => Err(foreign()),
         Err(error) => Err(in_store(error)),

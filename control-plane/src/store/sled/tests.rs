@@ -1,6 +1,7 @@
 //! The suite on sled, and what only sled can do wrong.
 
 mod crash;
+mod damage;
 mod durability;
 mod opening;
 mod owned;
