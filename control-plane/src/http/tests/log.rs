@@ -1,10 +1,10 @@
 //! The log, as `serve` would write it.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Keeps it.
@@ -16,6 +16,10 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Of this thread, until the guard is dropped.
     pub(crate) fn keep(level: Level) -> (Self, DefaultGuard) {
+        // While there is only one, `tracing` asks the thread that comes first to an event whether anybody wants it, and
+        // remembers a no for all: where tests share a process, that may be another test's.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&SECOND);
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .json()

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{Request, header};
+use serde_json::json;
 use tracing::Level;
 
 use super::answer::param;
 use super::harness::World;
 use super::log::Log;
-use super::login::{public, query};
+use super::login::{basic, public, query};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -28,7 +29,7 @@ const ROUTES: [(&str, &str); 10] = [
     ("/account/logout", FORM),
 ];
 /// How often somebody sends the same thing.
-const TIMES: usize = 100;
+const TIMES: usize = 20;
 /// The longest line that a malformed request may leave, in bytes.
 const LINE: usize = 1024;
 
@@ -71,87 +72,92 @@ async fn t15_at_every_route_that_takes_a_body_what_is_malformed_is_refused_with_
     assert_eq!(world.count_rows().await, 0);
 }
 
-/// Sends the same many times; how many lines that has left in the log, none of them long.
-async fn lines(world: &World, log: &Log, what: &str, request: impl Fn() -> (Builder, Body)) -> usize {
-    log.take();
-    for _ in 0..TIMES {
-        let (request, body) = request();
-        let answer = world.send(request, body).await;
-        assert!((400..500).contains(&answer.status), "{what}: {answer:#?}");
+/// Somebody who sends the same many times, and what that leaves in the log.
+struct Flood {
+    world: World,
+    log: Log,
+    times: usize,
+    lines: usize,
+}
+
+impl Flood {
+    /// Each leaves a line at most, and none a long one.
+    async fn send(&mut self, what: &str, request: impl Fn() -> (Builder, Body)) {
+        for _ in 0..self.times {
+            let (request, body) = request();
+            let answer = self.world.send(request, body).await;
+            assert!((400..500).contains(&answer.status), "{what}: {answer:#?}");
+        }
+        self.world.transcript.lock().unwrap().clear();
+        let log = self.log.take();
+        let longest = log.lines().max_by_key(|line| line.len()).unwrap_or_default();
+        assert!(longest.len() <= LINE, "{what} leaves {} bytes: {longest}", longest.len());
+        let count = log.lines().count();
+        assert!(count <= self.times, "{what} leaves {count} lines: {log}");
+        self.lines += count;
     }
-    let log = log.take();
-    let longest = log.lines().max_by_key(|line| line.len()).unwrap_or_default();
-    assert!(longest.len() <= LINE, "{what} leaves {} bytes: {longest}", longest.len());
-    let count = log.lines().count();
-    assert!(count <= TIMES, "{what} leaves {count} lines: {log}");
-    count
+
+    async fn post(&mut self, route: &str, media: &str, body: impl AsRef<[u8]>) {
+        let request = || (typed(Request::post(route), &[media]), body.as_ref().to_vec().into());
+        self.send(route, request).await;
+    }
+
+    async fn get(&mut self, uri: &str) {
+        self.send(&uri[..40.min(uri.len())], || (Request::get(uri), Body::empty())).await;
+    }
 }
 
 /// Envoy's access log has one line for each request, and cuts what is long. This is the control plane's own.
 #[tokio::test]
 async fn t15_what_is_malformed_leaves_one_short_line_at_most() {
     let world = World::new();
-    let client = world.register(public()).await;
+    let client = world.register(public()).await.id;
     let (log, _guard) = Log::keep(Level::INFO);
-    let mut left = 0;
-    // Escaped once for the request and once for the log, each of these becomes more than it was.
-    for filler in ["x", "\"", "\\", "\u{1}", "\u{1f600}"] {
-        let long = filler.repeat((12 << 10) / query(&[("", filler)]).len());
-        for (route, media) in ROUTES {
-            let post = || typed(Request::post(route), &[media]);
-            let what = format!("{filler:?} at {route}");
-            let bodies: Vec<Vec<u8>> = match media {
-                FORM => ["grant_type", "client_id", "token", "request", "csrf", "id", "server", ""]
-                    .map(|name| query(&[(name, &long), ("decision", "approve")]))
-                    .into_iter()
-                    .chain([query(&[(&long, "1"), (&long, "2")])])
-                    .map(String::into_bytes)
-                    .collect(),
-                _ => ["client_name", "redirect_uris", "token_endpoint_auth_method", "client_uri", ""]
-                    .map(|name| {
-                        serde_json::json!({ name: long, "redirect_uris": long }).to_string().into_bytes()
-                    })
-                    .into(),
-            };
-            for body in bodies {
-                left += lines(&world, &log, &what, || (post(), body.clone().into())).await;
-            }
-            let basic = super::login::basic(&client.id, &"x".repeat(12 << 10));
-            let authenticated = || post().header(header::AUTHORIZATION, &basic);
-            left += lines(&world, &log, &what, || (authenticated(), "grant_type=refresh_token".into())).await;
-        }
-        let good = [
-            ("grant_type", "authorization_code"),
-            ("client_id", &client.id),
-            ("code", "x"),
-            ("redirect_uri", "x"),
-            ("refresh_token", "x"),
-            ("token", "x"),
-        ];
-        for (name, _) in good {
-            let mut form = good;
-            form.iter_mut().filter(|(other, _)| *other == name).for_each(|(_, value)| *value = &long);
-            let post = || (typed(Request::post("/token"), &[FORM]), query(&form).into());
-            left += lines(&world, &log, &format!("{filler:?} as {name}"), post).await;
-        }
-        for name in
-            ["client_id", "redirect_uri", "response_type", "scope", "resource", "code_challenge", "state"]
-        {
-            let uri = format!("/authorize?{}", query(&[("client_id", &client.id), (name, &long)]));
-            let uri =
-                if name == "client_id" { format!("/authorize?{}", query(&[(name, &long)])) } else { uri };
-            left += lines(&world, &log, name, || (Request::get(&uri), Body::empty())).await;
-        }
-        for name in ["state", "code", "error", "iss"] {
-            let uri = format!("/callback?{}", query(&[(name, &long)]));
-            left += lines(&world, &log, name, || (Request::get(&uri), Body::empty())).await;
-        }
-    }
+    let mut flood = Flood { world, log, times: TIMES, lines: 0 };
     for (route, media) in ROUTES {
-        let post = || (typed(Request::post(route), &[media]), vec![b'x'; 1 << 20].into());
-        left += lines(&world, &log, route, post).await;
+        flood.post(route, media, vec![b'x'; 1 << 20]).await;
     }
-    assert!(left > 0, "nothing is logged: the test shows nothing");
+    // Escaped once for the request and once for the log, each of these becomes more than it was.
+    for (filler, times) in [("x", TIMES), ("\"", 2), ("\\", 2), ("\u{1}", 2), ("\u{1f600}", 2)] {
+        flood.times = times;
+        let long = filler.repeat((15 << 10) / query(&[("", filler)]).len());
+        for (route, media) in ROUTES {
+            if media == FORM {
+                for name in ["grant_type", "client_id", "request", "csrf", "id", ""] {
+                    flood.post(route, media, query(&[(name, &long), ("decision", "approve")])).await;
+                }
+                flood.post(route, media, query(&[(&long, "1"), (&long, "2")])).await;
+            }
+        }
+        for name in ["client_name", "token_endpoint_auth_method", "client_uri", ""] {
+            let metadata = json!({ name: long, "redirect_uris": [long] });
+            flood.post("/register", JSON, metadata.to_string()).await;
+        }
+        for name in ["code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"] {
+            for grant_type in ["authorization_code", "refresh_token"] {
+                let good = [("grant_type", grant_type), ("client_id", &client), ("code", "x")];
+                let mut form: Vec<_> = good.into_iter().filter(|(other, _)| *other != name).collect();
+                form.extend([(name, long.as_str())]);
+                flood.post("/token", FORM, query(&form)).await;
+            }
+        }
+        for name in ["redirect_uri", "response_type", "scope", "resource", "code_challenge", "state"] {
+            flood.get(&format!("/authorize?{}", query(&[("client_id", &client), (name, &long)]))).await;
+        }
+        flood.get(&format!("/authorize?{}", query(&[("client_id", &long)]))).await;
+        for name in ["state", "code", "error", "iss"] {
+            flood.get(&format!("/callback?{}", query(&[(name, &long)]))).await;
+        }
+    }
+    let long = "x".repeat(12 << 10);
+    for route in ["/token", "/revoke"] {
+        let request = || {
+            let request = typed(Request::post(route), &[FORM]);
+            (request.header(header::AUTHORIZATION, basic(&long, &long)), "grant_type=refresh_token".into())
+        };
+        flood.send(route, request).await;
+    }
+    assert!(flood.lines > TIMES, "nothing is logged: the test shows nothing");
 }
 
 /// What the provider says is the browser's word.
@@ -159,12 +165,15 @@ async fn t15_what_is_malformed_leaves_one_short_line_at_most() {
 async fn t15_a_long_no_of_the_provider_leaves_one_short_line() {
     let world = World::new();
     let client = world.register(public()).await;
-    let page = world.authorize(&client, &[]).await;
-    let state = param(&world.approve(&page).await, "state");
-    let (log, _guard) = Log::keep(Level::INFO);
     let long = "\u{1}".repeat(4 << 10);
-    let answer = world.callback(&page.browser, &[("state", &state), ("error", &long)]).await;
-    assert!(answer.status < 500, "{answer:#?}");
-    let log = log.take();
-    assert!(log.lines().count() == 1 && log.len() <= LINE, "{log}");
+    for (error, description) in [(&*long, "no"), ("access_denied", &long), ("server_error", &long)] {
+        let page = world.authorize(&client, &[]).await;
+        let state = param(&world.approve(&page).await, "state");
+        let (log, _guard) = Log::keep(Level::INFO);
+        let no = [("state", state.as_str()), ("error", error), ("error_description", description)];
+        let answer = world.callback(&page.browser, &no).await;
+        assert_ne!(answer.status, 500, "{answer:#?}");
+        let log = log.take();
+        assert!(log.lines().count() == 1 && log.len() <= LINE, "{log}");
+    }
 }
