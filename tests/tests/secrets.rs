@@ -18,7 +18,7 @@ const SECONDS: u64 = 70;
 /// Also not at the level at which libraries tell what they do, and not where the provider fails.
 #[tokio::test]
 async fn t18_no_log_has_a_secret() {
-    let mut stack = Stack::builder().trace().provider_token_seconds(SECONDS).start().await;
+    let mut stack = Stack::builder().log_level("trace").provider_token_seconds(SECONDS).start().await;
     let client = Client::register(stack.url(), "Secrets").await;
     let tokens = client.login("ada").await;
     assert_eq!(client.status(&tokens.access_token).await, StatusCode::OK);

@@ -70,7 +70,7 @@ pub struct Builder {
     front: Option<Manner>,
     tls: bool,
     stream: Option<Duration>,
-    trace: bool,
+    log_level: Option<&'static str>,
     configure: Vec<Change>,
     configure_authz: Vec<ChangeAuthz>,
 }
@@ -164,10 +164,10 @@ impl Builder {
         self
     }
 
-    /// Lets the control plane and the authz instances log all that they can.
+    /// What `RUST_LOG` says to the control plane and the authz instances; nothing otherwise.
     #[must_use]
-    pub fn trace(mut self) -> Self {
-        self.trace = true;
+    pub fn log_level(mut self, level: &'static str) -> Self {
+        self.log_level = Some(level);
         self
     }
 
@@ -234,8 +234,8 @@ impl Builder {
             if let (Part::Provider, Some(seconds)) = (part, self.provider_token_seconds) {
                 program.arguments.extend(["--access-token-seconds".to_owned(), seconds.to_string()]);
             }
-            if self.trace && matches!(part, Part::ControlPlane | Part::Authz(_)) {
-                program.environment.push(("RUST_LOG".to_owned(), "trace".to_owned()));
+            if let (Part::ControlPlane | Part::Authz(_), Some(level)) = (part, self.log_level) {
+                program.environment.push(("RUST_LOG".to_owned(), level.to_owned()));
             }
             stack.parts.insert(part, State { program, running: None });
         }
