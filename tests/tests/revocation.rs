@@ -201,6 +201,7 @@ async fn t32_an_older_store_that_is_put_back_makes_authz_start_over_and_ask() {
 }
 
 /// Puts a copy of one directory in another one's place.
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says why")]
 fn replace(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).unwrap();

@@ -120,40 +120,43 @@ async fn t15_what_is_malformed_leaves_one_short_line_at_most() {
     // Escaped once for the request and once for the log, each of these becomes more than it was.
     for (filler, times) in [("x", TIMES), ("\"", 2), ("\\", 2), ("\u{1}", 2), ("\u{1f600}", 2)] {
         flood.times = times;
-        let long = filler.repeat((15 << 10) / query(&[("", filler)]).len());
+        let filling = filler.repeat((15 << 10) / query(&[("", filler)]).len());
         for (route, media) in ROUTES {
             if media == FORM {
                 for name in ["grant_type", "client_id", "request", "csrf", "id", ""] {
-                    flood.post(route, media, query(&[(name, &long), ("decision", "approve")])).await;
+                    flood.post(route, media, query(&[(name, &filling), ("decision", "approve")])).await;
                 }
-                flood.post(route, media, query(&[(&long, "1"), (&long, "2")])).await;
+                flood.post(route, media, query(&[(&filling, "1"), (&filling, "2")])).await;
             }
         }
         for name in ["client_name", "token_endpoint_auth_method", "client_uri", ""] {
-            let metadata = json!({ name: long, "redirect_uris": [long] });
+            let metadata = json!({ name: filling, "redirect_uris": [filling] });
             flood.post("/register", JSON, metadata.to_string()).await;
         }
         for name in ["code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"] {
             for grant_type in ["authorization_code", "refresh_token"] {
                 let good = [("grant_type", grant_type), ("client_id", &client), ("code", "x")];
                 let mut form: Vec<_> = good.into_iter().filter(|(other, _)| *other != name).collect();
-                form.extend([(name, long.as_str())]);
+                form.extend([(name, filling.as_str())]);
                 flood.post("/token", FORM, query(&form)).await;
             }
         }
         for name in ["redirect_uri", "response_type", "scope", "resource", "code_challenge", "state"] {
-            flood.get(&format!("/authorize?{}", query(&[("client_id", &client), (name, &long)]))).await;
+            flood.get(&format!("/authorize?{}", query(&[("client_id", &client), (name, &filling)]))).await;
         }
-        flood.get(&format!("/authorize?{}", query(&[("client_id", &long)]))).await;
+        flood.get(&format!("/authorize?{}", query(&[("client_id", &filling)]))).await;
         for name in ["state", "code", "error", "iss"] {
-            flood.get(&format!("/callback?{}", query(&[(name, &long)]))).await;
+            flood.get(&format!("/callback?{}", query(&[(name, &filling)]))).await;
         }
     }
-    let long = "x".repeat(12 << 10);
+    let filling = "x".repeat(12 << 10);
     for route in ["/token", "/revoke"] {
         let request = || {
             let request = typed(Request::post(route), &[FORM]);
-            (request.header(header::AUTHORIZATION, basic(&long, &long)), "grant_type=refresh_token".into())
+            (
+                request.header(header::AUTHORIZATION, basic(&filling, &filling)),
+                "grant_type=refresh_token".into(),
+            )
         };
         flood.send(route, request).await;
     }
@@ -165,8 +168,8 @@ async fn t15_what_is_malformed_leaves_one_short_line_at_most() {
 async fn t15_a_long_no_of_the_provider_leaves_one_short_line() {
     let world = World::new();
     let client = world.register(public()).await;
-    let long = "\u{1}".repeat(4 << 10);
-    for (error, description) in [(&*long, "no"), ("access_denied", &long), ("server_error", &long)] {
+    let filling = "\u{1}".repeat(4 << 10);
+    for (error, description) in [(&*filling, "no"), ("access_denied", &filling), ("server_error", &filling)] {
         let page = world.authorize(&client, &[]).await;
         let state = param(&world.approve(&page).await, "state");
         let (log, _guard) = Log::keep(Level::INFO);
