@@ -177,4 +177,4 @@ fn new_client<'a>(issuer: &'a Issuer, slot: &'a Slot, name: &'a str, document: &
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn t17_whoever_dawdles_over_a_requests_head_is_closed() {
+    async fn t17_whoever_dawdles_over_a_head_is_closed_here_too() {
         let served = served(Bounds { head: SOON, ..Bounds::default() }).await;
         for begun in [b"".as_slice(), b"GET / HTTP/1.1\r\nx-slow: ", b"PRI * HTTP/2.0\r\n"] {
             let mut stream = TcpStream::connect(served.address).await.unwrap();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn t15_heads_are_bounded() {
+    async fn t15_heads_are_bounded_here_too() {
         let served = served(Bounds::default()).await;
         let many = (0..101).map(|number| format!("x-{number}: 1\r\n")).collect::<Vec<_>>().concat();
         let long = format!("x-long: {}\r\n", "x".repeat(2 * MAX_HEAD));

@@ -1,5 +1,7 @@
 //! What is revoked is dead, nothing else is, and it stays dead whatever restarts.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -11,6 +13,8 @@ use tokio::time::{sleep, timeout};
 
 /// How long a revocation or a restart may take to show at the edge.
 const MOMENT: Duration = Duration::from_secs(5);
+/// How long authz may take to find the control plane again.
+const RECONNECTED: Duration = Duration::from_secs(15);
 
 async fn until_dead(client: &Client, access_token: &str) {
     let dead = async {
@@ -117,19 +121,99 @@ async fn t20_a_revoked_subject_is_dead_and_others_live_and_a_new_login_works() {
     assert_alive(&client, &again).await;
 }
 
+/// Whatever it was revoked by.
 #[tokio::test]
 async fn t20_what_is_revoked_stays_dead_whatever_restarts() {
     let mut stack = Stack::builder().start().await;
     let client = Client::register(stack.url(), "Revocation").await;
-    let (dead, alive) = (client.login("ada").await, client.login("ada").await);
-    assert_alive(&client, &dead).await;
-    client.revoke(&dead.refresh_token).await;
-    until_dead(&client, &dead.access_token).await;
+    let revoked_client = Client::register(stack.url(), "Revoked").await;
+    let (of_grant, of_subject) = (client.login("grace").await, client.login("alan").await);
+    let of_client = revoked_client.login("ada").await;
+    let (of_access, of_refresh, alive) =
+        (client.login("ada").await, client.login("ada").await, client.login("ada").await);
+    let dead =
+        [(&client, &of_refresh), (&client, &of_grant), (&client, &of_subject), (&revoked_client, &of_client)];
+    for (client, tokens) in dead.into_iter().chain([(&client, &of_access), (&client, &alive)]) {
+        assert_alive(client, tokens).await;
+    }
+
+    client.revoke(&of_access.access_token).await;
+    client.revoke(&of_refresh.refresh_token).await;
+    let grants = stack.grants().await;
+    let grant = grants.iter().find(|grant| grant.subject == "grace").unwrap();
+    stack.revoke(Kind::GrantId(grant.grant_id.clone())).await;
+    stack.revoke(Kind::ClientId(revoked_client.client_id.clone())).await;
+    let subject = SubjectScope { provider: "corp".to_owned(), subject: "alan".to_owned() };
+    stack.revoke(Kind::Subject(subject)).await;
     for part in [Part::ControlPlane, Part::Authz(0), Part::Edge, Part::Provider] {
         stack.kill(part).await;
         stack.start(part).await;
-        until_decided(&client, &dead.access_token).await;
-        assert_dead(&client, &dead).await;
+        until_decided(&client, &of_refresh.access_token).await;
+        assert_eq!(client.status(&of_access.access_token).await, StatusCode::UNAUTHORIZED, "{part:?}");
+        for (client, tokens) in dead {
+            assert_dead(client, tokens).await;
+        }
         assert_alive(&client, &alive).await;
+    }
+}
+
+/// Somebody puts back a copy of the control plane's store that is older than what authz knows.
+#[tokio::test]
+async fn t32_an_older_store_that_is_put_back_makes_authz_start_over_and_ask() {
+    let mut stack = Stack::builder().start().await;
+    let client = Client::register(stack.url(), "Revocation").await;
+    let (before, revoked) = (client.login("ada").await, client.login("grace").await);
+    assert_alive(&client, &before).await;
+    let subject = |subject: &str| {
+        Kind::Subject(SubjectScope { provider: "corp".to_owned(), subject: subject.to_owned() })
+    };
+    // Otherwise the log would be empty, and nothing in the copy would say which one it is.
+    stack.revoke(subject("grace")).await;
+
+    stack.stop(Part::ControlPlane).await;
+    let store = stack.directory().join("data/control-plane");
+    let copy = stack.directory().join("copy");
+    replace(&store, &copy);
+    stack.start(Part::ControlPlane).await;
+
+    let after = client.login("ada").await;
+    assert_alive(&client, &after).await;
+    stack.revoke(subject("alan")).await;
+    stack.stop(Part::ControlPlane).await;
+    replace(&copy, &store);
+    let starts = |stack: &Stack| stack.log(Part::Authz(0)).matches("starting over").count();
+    let started = starts(&stack);
+    stack.start(Part::ControlPlane).await;
+
+    let again = async {
+        while starts(&stack) == started {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(RECONNECTED, again).await.is_ok(), "authz goes on as if nothing had happened");
+    // The record that authz had of it is not in the store that there is now.
+    until_dead(&client, &after.access_token).await;
+    assert_dead(&client, &after).await;
+    assert_dead(&client, &revoked).await;
+    assert_alive(&client, &before).await;
+    let next = client.refresh(&before.refresh_token).await.tokens();
+    assert_alive(&client, &next).await;
+}
+
+/// Puts a copy of one directory in another one's place.
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says why")]
+fn replace(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).unwrap();
+    }
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            replace(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }

@@ -37,7 +37,7 @@ fn a_token_is_refused_from_the_moment_it_expires() {
 }
 
 #[test]
-fn t19_a_token_for_server_a_is_refused_at_server_b() {
+fn t19_a_record_of_server_a_is_no_permission_at_server_b() {
     let elsewhere = TokenRecord { server: ServerName::new("other"), ..record() };
     assert_eq!(verdict(&elsewhere), Err(Refusal::WrongServer));
 }

@@ -124,8 +124,81 @@ impl Tombstone {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::record;
+
+    /// One of few, so that entries and records meet often.
+    fn name() -> impl Strategy<Value = &'static str> + Clone {
+        prop::sample::select(vec!["a", "b", "c"])
+    }
+
+    fn scopes() -> impl Strategy<Value = Scope> {
+        prop_oneof![
+            name().prop_map(|name| Scope::Token(TokenId::of(name))),
+            name().prop_map(|name| Scope::Grant(GrantId::new(name))),
+            name().prop_map(|name| Scope::Client(ClientId::new(name))),
+            (name(), name())
+                .prop_map(|(provider, name)| Scope::Subject(ProviderName::new(provider), Subject::new(name))),
+            name().prop_map(|name| Scope::Server(ServerName::new(name))),
+            Just(Scope::Everything),
+        ]
+    }
+
+    fn records() -> impl Strategy<Value = TokenRecord> {
+        (name(), name(), name(), (name(), name()), name(), 0..12_u64).prop_map(
+            |(token, grant, client, (provider, subject), server, born)| TokenRecord {
+                token: TokenId::of(token),
+                grant: GrantId::new(grant),
+                client: ClientId::new(client),
+                provider: ProviderName::new(provider),
+                subject: Subject::new(subject),
+                server: ServerName::new(server),
+                born: Sequence(born),
+                ..record()
+            },
+        )
+    }
+
+    /// The rule, said again over a plain list of entries.
+    fn is_hit(record: &TokenRecord, entries: &[Entry]) -> bool {
+        Scope::hitting(record).iter().any(|scope| {
+            let narrow = matches!(scope, Scope::Token(_) | Scope::Grant(_));
+            let naming = entries.iter().filter(|entry| entry.scope == *scope);
+            naming.into_iter().any(|entry| narrow || record.born < entry.sequence)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn t20_a_token_is_hit_where_any_scope_that_it_has_is_in_the_set(
+            scopes in vec((scopes(), 0..4_u64), 0..12),
+            forgotten in vec((scopes(), 0..4_u64), 0..4),
+            records in vec(records(), 1..8),
+        ) {
+            let (mut tombstones, mut entries) = (Tombstones::default(), Vec::new());
+            for ((scope, forget_at), sequence) in scopes.into_iter().zip(1..) {
+                let entry = entry(sequence, forget_at, scope);
+                tombstones.add(&entry);
+                entries.push(entry);
+            }
+            for (scope, cutoff) in forgotten {
+                let cutoff = Timestamp::from_millis(cutoff);
+                tombstones.forget(&scope, cutoff);
+                let of_it = |entry: &&Entry| entry.scope == scope;
+                if entries.iter().filter(of_it).all(|entry| entry.forget_at <= cutoff) {
+                    entries.retain(|entry| entry.scope != scope);
+                }
+            }
+            for record in records {
+                prop_assert_eq!(tombstones.hit(&record), is_hit(&record, &entries), "{:?}", record);
+            }
+            let different: std::collections::HashSet<_> = entries.iter().map(|entry| &entry.scope).collect();
+            prop_assert_eq!(tombstones.len(), different.len());
+        }
+    }
 
     fn entry(sequence: u64, forget_at: u64, scope: Scope) -> Entry {
         Entry {

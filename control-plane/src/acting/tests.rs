@@ -20,7 +20,7 @@ use crate::upstream::{self, Freshness};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-fn dynamic(config: &mut Config) {
+pub(crate) fn dynamic(config: &mut Config) {
     let Some(Settings::Oidc(corp)) = config.providers.get_mut(&corp()) else { panic!("no corp") };
     corp.app.identity = AppIdentity::Dynamic(DynamicRegistration::default());
     config.lifetimes.access_token = 24 * HOUR;

@@ -70,6 +70,7 @@ pub struct Builder {
     front: Option<Manner>,
     tls: bool,
     stream: Option<Duration>,
+    log_level: Option<&'static str>,
     configure: Vec<Change>,
     configure_authz: Vec<ChangeAuthz>,
 }
@@ -163,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// What `RUST_LOG` says to the control plane and the authz instances; nothing otherwise.
+    #[must_use]
+    pub fn log_level(mut self, level: &'static str) -> Self {
+        self.log_level = Some(level);
+        self
+    }
+
     /// Puts a proxy in front of the edge, at the address that clients know: see [`Stack::front`].
     #[must_use]
     pub fn front(mut self, manner: Manner) -> Self {
@@ -225,6 +233,9 @@ impl Builder {
         for (part, mut program) in programs(&place, &stack, &file, self.provider, self.mcp_server, &authz) {
             if let (Part::Provider, Some(seconds)) = (part, self.provider_token_seconds) {
                 program.arguments.extend(["--access-token-seconds".to_owned(), seconds.to_string()]);
+            }
+            if let (Part::ControlPlane | Part::Authz(_), Some(level)) = (part, self.log_level) {
+                program.environment.push(("RUST_LOG".to_owned(), level.to_owned()));
             }
             stack.parts.insert(part, State { program, running: None });
         }

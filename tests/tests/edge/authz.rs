@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_tests::edge::{Answer, DENIAL, Fixture, Request, Response, ScriptedAuthz, UNLUCKY_CREDENTIAL};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 fn call(answer: Answer) -> Request {
     Request::new("POST", "/demo/mcp").token(answer)
@@ -97,6 +97,23 @@ async fn t26_authz_that_dies_refuses_everything_until_it_is_back() {
         assert!(Instant::now() < deadline, "Envoy does not find authz again");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn t26_authz_that_dies_during_a_check_gives_no_permission() {
+    let mut edge = Fixture::start().await;
+    let (request, address) = (call(Answer::Hang), edge.envoy.address());
+    let answer = tokio::spawn(async move { request.send(address).await });
+    let asked = async {
+        while edge.authz.take().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(2), asked).await.expect("authz is asked");
+    assert!(!answer.is_finished(), "Envoy has not waited for the verdict");
+    edge.authz.die().await;
+    assert_unavailable(&answer.await.unwrap(), "died during the check");
+    assert!(edge.forwarded().is_empty());
 }
 
 #[tokio::test]

@@ -86,15 +86,22 @@ async fn an_upstream_that_is_gone_is_unavailable() {
     assert_eq!(response.header("retry-after"), Some("2"));
 }
 
+/// Whether the client has asked for it or it is the answer to what the client has sent.
 #[tokio::test]
 async fn t29_an_open_event_stream_ends_within_the_bound() {
     let stream = Duration::from_secs(1);
     let edge = Fixture::with(|edge| edge.limits = Limits { stream, ..Limits::default() }).await;
     let opened = Instant::now();
-    let response = edge.send(&Request::new("GET", "/demo/mcp/events").token(Answer::Allow)).await;
-    assert_eq!(response.status, 200);
-    assert!(response.body.contains("data: tick"));
-    // Envoy tells the time in whole milliseconds, and not anew for each timer.
-    let lasted = opened.elapsed();
-    assert!(lasted >= stream * 9 / 10 && lasted < 10 * stream, "{lasted:?}");
+    let open = async |method| {
+        let request = Request::new(method, "/demo/mcp/events").token(Answer::Allow);
+        let response = edge.send(&request.body("")).await;
+        (method, response, opened.elapsed())
+    };
+    let (get, post) = tokio::join!(open("GET"), open("POST"));
+    for (method, response, lasted) in [get, post] {
+        assert_eq!(response.status, 200, "{method}");
+        assert!(response.body.contains("data: tick"), "{method}");
+        // Envoy tells the time in whole milliseconds, and not anew for each timer.
+        assert!(lasted >= stream * 9 / 10 && lasted < 10 * stream, "{method}: {lasted:?}");
+    }
 }

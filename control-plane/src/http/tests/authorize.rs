@@ -97,7 +97,14 @@ async fn t01_t02_what_is_not_registered_is_never_redirected_to() {
 #[tokio::test]
 async fn t02_t03_what_was_registered_once_is_judged_again() {
     let world = World::new();
-    for (id, uri) in [("script", "javascript:alert(1)//."), ("callback", "http://localhost:10000/callback")] {
+    for (id, uri) in [
+        ("script", "javascript:alert(1)//."),
+        ("data", "data:text/html,x"),
+        ("blob", "blob:https://app.example/x"),
+        ("mail", "mailto:a@app.example"),
+        ("file", "file:///etc/passwd"),
+        ("callback", "http://localhost:10000/callback"),
+    ] {
         let redirect_uris = serde_json::from_value(json!([uri])).unwrap();
         let row = client::Client {
             id: ClientId::new(id),

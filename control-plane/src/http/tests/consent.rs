@@ -99,7 +99,7 @@ async fn t13_a_no_goes_back_to_the_client_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn t35_a_provider_that_cannot_be_asked_is_said_so_with_a_way_back() {
-    let world = World::new();
+    let world = World::with(|config| config.limits.pending = 1);
     let client = world.register(public()).await;
     let page = world.authorize(&client, &[]).await;
     world.provider.answers(|script| script.discovery = Err(unreachable()));
@@ -110,7 +110,7 @@ async fn t35_a_provider_that_cannot_be_asked_is_said_so_with_a_way_back() {
     assert_eq!(param(&back, "error"), "temporarily_unavailable");
     assert_eq!(param(&back, "iss"), ISSUER);
     world.provider.answers(|script| script.discovery = Ok(()));
-    // The same page still works.
+    // The same page still works, and nothing has taken the only place.
     world.approve(&page).await;
 }
 
@@ -126,6 +126,8 @@ async fn t35_a_provider_whose_metadata_never_comes_gets_a_page_before_the_edge_g
     assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     assert!(answer.is_page(502), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(param(&answer.button(), "iss"), ISSUER);
+    assert_eq!(world.count_rows().await, 1, "the client, and no more");
 }
 
 #[tokio::test]
@@ -137,6 +139,7 @@ async fn t17_too_many_logins_under_way_are_said_so_with_a_way_back() {
     let answer = world.decide(&page, "approve").await;
     assert!(answer.is_page(503) && answer.body.contains("Too many logins are under way"), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(param(&answer.button(), "iss"), ISSUER);
     assert_eq!(world.reached("pending"), 1);
     // Nobody finished the first: its time is up, and there is room again.
     world.clock.advance(Duration::from_mins(10));
@@ -165,6 +168,7 @@ async fn t17_one_browser_takes_up_no_more_than_its_share_of_the_logins_under_way
     assert!(answer.is_page(429), "{answer:#?}");
     assert!(answer.body.contains("Too many logins are under way in this browser"), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(param(&answer.button(), "iss"), ISSUER);
     assert_eq!(world.reached("pending_in_browser"), 1);
     let other = world.authorize(&client, &[]).await;
     world.approve(&other).await;

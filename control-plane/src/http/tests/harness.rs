@@ -1,5 +1,6 @@
 //! A control plane, and those who talk to it: clients, browsers, the provider.
 
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -122,6 +123,25 @@ impl World {
         let app = start(&setup, directory.path(), &clock, &provider, &web, &random);
         let router = router(app.clone());
         Self { app, clock, provider, web, random, headers, transcript, router, setup, directory }
+    }
+
+    /// What is in the files of its store once the process has ended.
+    pub(crate) fn ended(self) -> String {
+        let Self { app, router, directory, .. } = self;
+        drop((app, router));
+        let mut bytes = Vec::new();
+        let mut directories = vec![directory.path().join("store")];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else {
+                    bytes.extend(fs::read(path).unwrap());
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The same with another configuration.

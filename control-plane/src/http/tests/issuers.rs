@@ -3,9 +3,12 @@ use std::collections::BTreeSet;
 use axum::http::Request;
 use serde_json::json;
 
+use super::account::visit;
 use super::answer::param;
-use super::harness::World;
-use super::login::{public, query};
+use super::checker::Checker;
+use super::harness::{ISSUER, World};
+use super::login::{Browser, public, query};
+use crate::acting::tests::dynamic;
 
 const A: &str = "https://a.example.com";
 const B: &str = "https://b.example.com:8443";
@@ -64,6 +67,26 @@ async fn t05_what_one_issuer_gave_is_nothing_at_the_other() {
 }
 
 #[tokio::test]
+async fn t03_t16_the_callback_and_the_servers_of_another_issuer_of_ours_are_refused() {
+    let mut world = two();
+    for (own, other) in [(A, B), (B, A)] {
+        world.headers = vec![(ORIGIN, own)];
+        for origin in [own, other] {
+            let metadata = json!({ "redirect_uris": [format!("{origin}/callback")] });
+            let answer = world.post("/register", "application/json", metadata.to_string()).await;
+            assert_eq!(answer.error(), (400, "invalid_redirect_uri".into()), "{origin} at {own}");
+        }
+        let client = world.register(public()).await;
+        let there = [("resource", format!("{other}/mcp"))];
+        let there = there.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = world.open(&Browser::default(), &client, &there).await;
+        assert!(answer.is_page(400), "{answer:#?}");
+        let back = answer.button();
+        assert_eq!((param(&back, "error").as_str(), param(&back, "iss").as_str()), ("invalid_target", own));
+    }
+}
+
+#[tokio::test]
 async fn t14_where_there_are_two_issuers_the_edge_must_say_which_is_meant() {
     let mut world = two();
     for headers in [
@@ -119,10 +142,49 @@ async fn story(headers: Vec<(&'static str, &'static str)>) -> Vec<String> {
     world.transcript.into_inner().unwrap()
 }
 
+/// The same of somebody who gives a token, logs in to the account page, and has a client described to the provider.
+async fn story_of_a_user(headers: Vec<(&'static str, &'static str)>) -> Vec<String> {
+    let (mut world, _checker) = Checker::world().await;
+    world.headers = headers;
+    for path in ["/openapi.json", "/account", "/provider-clients/x.json"] {
+        world.get(path).await;
+    }
+    let client = world.register(public()).await;
+    let page = world.asked_for_token(&client).await;
+    world.give(&page, "s3cr3t-bad").await;
+    let code = param(&world.give(&page, "s3cr3t-good").await.button(), "code");
+    let grant = world.redeem(&client, &code, &[]).await.tokens();
+    let grant = world.access_token(&grant.access).await.unwrap().1.id;
+    let visit = visit(&world).await;
+    visit.look(&world).await;
+    for (action, field) in [
+        ("replace", ("server", "demo")),
+        ("disconnect", ("grant", grant.as_str())),
+        ("remove", ("server", "demo")),
+    ] {
+        visit.send(&world, action, &[("csrf", &visit.csrf), field, ("token", "s3cr3t-good")]).await;
+    }
+    visit.send(&world, "logout", &[("csrf", &visit.csrf)]).await;
+    world.transcript.into_inner().unwrap()
+}
+
+/// The same of whoever asks for the document by which the provider knows us.
+async fn story_of_a_provider(headers: Vec<(&'static str, &'static str)>) -> Vec<String> {
+    let mut world = World::with(dynamic);
+    world.headers = headers;
+    world.provider.answers(|script| script.documents = true);
+    let client = world.register(public()).await;
+    let page = world.authorize(&client, &[]).await;
+    let document = param(&world.approve(&page).await, "client_id");
+    let path = document.strip_prefix(ISSUER).unwrap();
+    let described = world.get(path).await.json();
+    assert_eq!(described["client_id"], document);
+    world.transcript.into_inner().unwrap()
+}
+
 #[tokio::test]
 async fn t14_forged_hosts_change_nothing_in_any_answer() {
-    let plain = story(vec![]).await;
-    let forged = story(vec![
+    let forgery = vec![
         ("host", "evil.example"),
         ("x-forwarded-host", "evil.example"),
         ("x-forwarded-proto", "https"),
@@ -130,10 +192,15 @@ async fn t14_forged_hosts_change_nothing_in_any_answer() {
         ("x-forwarded-prefix", "/evil"),
         ("x-original-url", "/evil"),
         ("forwarded", "host=evil.example;proto=https"),
-    ])
-    .await;
-    assert_eq!(plain, forged);
-    assert!(!plain.iter().any(|answer| answer.contains("evil")));
-    let different: BTreeSet<_> = plain.iter().collect();
-    assert!(different.len() > 10, "the story must have something to compare");
+    ];
+    for (what, plain, forged) in [
+        ("a client", story(vec![]).await, story(forgery.clone()).await),
+        ("a user", story_of_a_user(vec![]).await, story_of_a_user(forgery.clone()).await),
+        ("a provider", story_of_a_provider(vec![]).await, story_of_a_provider(forgery).await),
+    ] {
+        assert_eq!(plain, forged, "{what}");
+        assert!(!plain.iter().any(|answer| answer.contains("evil")), "{what}");
+        let different: BTreeSet<_> = plain.iter().collect();
+        assert!(different.len() > 3, "{what}: the story must have something to compare");
+    }
 }

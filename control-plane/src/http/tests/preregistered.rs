@@ -3,8 +3,9 @@ use std::time::Duration;
 use portcullis_proto::ids::ClientId;
 
 use super::answer::param;
-use super::harness::World;
+use super::harness::{ISSUER, World};
 use super::login::{Browser, Client, REDIRECT};
+use super::provider::MARK;
 use crate::config::{self, Config};
 
 const SECRET: &str = "s3cr3t-of-an-operator";
@@ -48,12 +49,16 @@ async fn a_configured_client_is_usable_at_once_and_never_expires() {
 }
 
 #[tokio::test]
-async fn t04_a_configured_client_hears_of_a_wrong_request_at_once() {
+async fn t04_t13_a_configured_client_hears_of_a_wrong_request_at_once() {
     let world = World::with(configure);
     let editor = client("the editor", "none");
     let back = world.open(&Browser::default(), &editor, &[("response_type", "token")]).await.redirect();
     assert!(back.as_str().starts_with(&format!("{REDIRECT}?")), "{back}");
     assert_eq!(param(&back, "error"), "unsupported_response_type");
+    assert_eq!(
+        (param(&back, "iss").as_str(), param(&back, "state").as_str()),
+        (ISSUER, "the client's state")
+    );
 }
 
 #[tokio::test]
@@ -95,6 +100,9 @@ async fn t18_the_store_has_no_trace_of_a_configured_secret() {
     let record = world.app.store.client(&ClientId::new("backstage"), world.now()).await.unwrap().unwrap();
     assert_eq!(record.name.as_deref(), Some("Backstage"));
     assert_eq!(record.auth, crate::oauth::client::ClientAuth::None);
+    let files = world.ended();
+    assert!(files.contains("Backstage"), "the store's files cannot be read");
+    assert!(!files.contains(SECRET) && !files.contains(MARK));
 }
 
 #[tokio::test]

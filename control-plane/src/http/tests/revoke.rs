@@ -98,6 +98,7 @@ async fn t20_whatever_an_operator_revokes_is_dead_and_a_new_login_is_not() {
     let subject = Scope::Subject(ProviderName::new("corp"), Subject::new("jane"));
     let world = World::new();
     let client = world.register(public()).await;
+    let mut dead = Vec::new();
     for scope in [client_of(&client.id), subject, Scope::Server(ServerName::new("demo")), Scope::Everything] {
         let (tokens, code) = (world.tokens(&client).await, world.log_in(&client, &[]).await);
         world.app.revoke(scope.clone(), "test").await.unwrap();
@@ -106,8 +107,19 @@ async fn t20_whatever_an_operator_revokes_is_dead_and_a_new_login_is_not() {
         assert_eq!(world.redeem(&client, &code, &[]).await.status, 400, "{scope:?}");
         let new = world.tokens(&client).await;
         assert!(world.access_token(&new.access).await.is_some(), "{scope:?}");
+        dead.push((scope, tokens, code));
     }
     let world = world.restart();
+    for (scope, tokens, code) in dead {
+        assert!(world.access_token(&tokens.access).await.is_none(), "{scope:?}");
+        let refresh = world.refresh(&client, &tokens.refresh, &[]).await;
+        assert_eq!(refresh.error(), (400, "invalid_grant".into()), "{scope:?}");
+        assert_eq!(
+            world.redeem(&client, &code, &[]).await.error(),
+            (400, "invalid_grant".into()),
+            "{scope:?}"
+        );
+    }
     let new = world.tokens(&client).await;
     assert!(world.access_token(&new.access).await.is_some());
 }

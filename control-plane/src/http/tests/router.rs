@@ -1,6 +1,9 @@
+use std::io;
 use std::sync::atomic::Ordering;
 
+use axum::body::{Body, Bytes};
 use axum::http::{Request, header};
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::harness::World;
@@ -83,6 +86,18 @@ async fn t15_long_bodies_are_refused_with_413() {
     assert_eq!(metadata.to_string().len(), 64 * 1024);
     let answer = world.post("/register", "application/json", metadata.to_string()).await;
     assert_eq!(answer.status, 201);
+}
+
+#[tokio::test]
+async fn t15_a_body_that_never_comes_is_waited_for_25_seconds() {
+    let world = World::new();
+    tokio::time::pause();
+    for (path, content_type) in [("/token", FORM), ("/consent", FORM), ("/register", "application/json")] {
+        let began = Instant::now();
+        let body = Body::from_stream(tokio_stream::pending::<io::Result<Bytes>>());
+        let answer = world.post(path, content_type, body).await;
+        assert_eq!((answer.status, began.elapsed().as_secs()), (503, 25), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,16 +1,13 @@
 //! One login from beginning to end, and that nothing of it leaks.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use portcullis_proto::seal::{Field, SealingKey};
 use portcullis_proto::token::{Access, Presented};
 use portcullis_proto::v1;
 use prost::Message;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::answer::param;
 use super::harness::{DEMO, ISSUER, World};
+use super::log::Log;
 use super::login::{REDIRECT, confidential, public};
 use super::provider::MARK;
 use crate::oauth::pkce::CodeChallenge;
@@ -57,34 +54,9 @@ async fn a_client_registers_logs_its_user_in_and_gets_the_providers_credential_s
     assert!(world.access_token(&tokens.access).await.is_none());
 }
 
-/// Keeps the log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn t18_no_secret_is_in_any_log_and_no_provider_secret_in_any_answer() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(log.clone()).finish());
+    let (log, _guard) = Log::keep(tracing::Level::TRACE);
 
     let world = World::new();
     let client = world.register(confidential("client_secret_post")).await;
@@ -109,7 +81,7 @@ async fn t18_no_secret_is_in_any_log_and_no_provider_secret_in_any_answer() {
     let second = param(&world.approve(&again).await, "state");
     world.callback(&page.browser, &[("state", &second), ("code", "s3cr3t-code")]).await;
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.take();
     for event in ["client registered", "approved", "logged in", "code redeemed", "came again", "login failed"]
     {
         assert!(log.contains(event), "the log has no {event:?}: {log}");

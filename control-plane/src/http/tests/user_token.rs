@@ -10,7 +10,7 @@ use super::answer::{Answer, param};
 use super::checker::{Checker, LABEL};
 use super::harness::{ISSUER, World};
 use super::login::{Browser, Client, REDIRECT, public};
-use super::provider::user;
+use super::provider::{MARK, user};
 use crate::credential::ComposeError;
 use crate::oauth::enrolment::MOST_OF_A_USER;
 use crate::oauth::user_token::Holder;
@@ -218,6 +218,7 @@ async fn t17_too_many_logins_that_wait_for_a_token_are_said_so_with_a_way_back()
     let (_, answer) = world.come_back(&client).await;
     assert!(answer.is_page(503) && answer.body.contains("Too many logins wait for a token"), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(param(&answer.button(), "iss"), ISSUER);
     assert_eq!(world.reached("enrolments"), 1);
     code_of(&world.give(&page, GOOD).await);
 }
@@ -233,6 +234,7 @@ async fn t17_one_user_has_no_more_than_a_users_share_of_logins_that_wait_for_a_t
     assert!(answer.is_page(429), "{answer:#?}");
     assert!(answer.body.contains("Too many logins of this user wait for a token"), "{answer:#?}");
     assert_eq!(param(&answer.button(), "error"), "temporarily_unavailable");
+    assert_eq!(param(&answer.button(), "iss"), ISSUER);
     assert_eq!(world.reached("enrolments_of_user"), 1);
 }
 
@@ -263,10 +265,18 @@ async fn t18_the_users_token_is_in_no_answer_and_in_no_row() {
     let tokens = world.redeem(&client, &code, &[]).await.tokens();
     world.credential(&tokens.access).await.unwrap();
     for answer in world.transcript.lock().unwrap().iter() {
-        assert!(!answer.contains("s3cr3t"), "{answer}");
+        assert!(!answer.contains(MARK), "{answer}");
     }
     let (_, grant) = world.access_token(&tokens.access).await.unwrap();
     let kept = world.app.store.user_token(&Holder::of(&grant)).await.unwrap().unwrap();
     let row = serde_json::to_string(&kept).unwrap();
-    assert!(!row.contains("s3cr3t"), "{row}");
+    assert!(!row.contains(MARK), "{row}");
+    // One that waits for a token too.
+    world.provider.answers(|script| script.user = user("eve"));
+    world.asked_for_token(&client).await;
+    let files = world.ended();
+    for kept in ["jane@example.com", "eve@example.com"] {
+        assert!(files.contains(kept), "the store's files cannot be read: there is no {kept}");
+    }
+    assert!(!files.contains(MARK));
 }

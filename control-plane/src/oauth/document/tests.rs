@@ -89,7 +89,10 @@ fn t01_t02_t03_redirect_uris_of_documents_are_judged_like_registered_ones() {
     for (uri, expected) in [
         ("javascript:alert(1)", E::Scheme),
         (" JavaScript:alert(1)", E::Scheme),
+        ("\u{1}javascript:alert(1)", E::Scheme),
         ("data:text/html,x", E::Scheme),
+        ("blob:https://app.example/x", E::Scheme),
+        ("mailto:a@app.example", E::Scheme),
         ("file:///etc/passwd", E::Scheme),
         ("http://app.example/cb", E::NotLoopback),
         ("https://localhost@evil.example/", E::UserInfo),

@@ -31,12 +31,16 @@ fn what_clients_really_register_is_accepted() {
 
 #[test]
 fn t01_only_a_registered_redirect_uri_is_chosen() {
-    let registered = registered(&["https://app.example/cb", "http://127.0.0.1:3334/cb"]);
+    let registered =
+        registered(&["https://app.example/cb", "http://127.0.0.1:3334/cb", "http://[::1]:8080/cb"]);
     let chosen = |text| RedirectTarget::choose(&registered, text, &own()).is_some();
     assert!(chosen("https://app.example/cb"));
     assert!(chosen("http://127.0.0.1:3334/cb"));
     assert!(chosen("http://127.0.0.1:50000/cb"));
     assert!(chosen("http://127.0.0.1/cb"));
+    assert!(chosen("http://[::1]:8080/cb"));
+    assert!(chosen("http://[::1]:50000/cb"));
+    assert!(chosen("http://[::1]/cb"));
     for text in [
         "https://app.example/cb/",
         "https://app.example/cb?x=1",
@@ -55,6 +59,13 @@ fn t01_only_a_registered_redirect_uri_is_chosen() {
         "http://127.0.0.1:99999/cb",
         "http://user@127.0.0.1:3334/cb",
         "https://127.0.0.1:3334/cb",
+        "http://[::1]:8080/other",
+        "http://[::2]:8080/cb",
+        "http://[0:0:0:0:0:0:0:1]:8080/cb",
+        "http://[::ffff:127.0.0.1]:8080/cb",
+        "http://[::1%25lo]:8080/cb",
+        "http://[::1].evil.example:8080/cb",
+        "https://[::1]:8080/cb",
         "",
     ] {
         assert!(!chosen(text), "{text}");

@@ -133,7 +133,7 @@ async fn t13_iss_is_checked_where_it_is_known_and_sent() {
 }
 
 #[tokio::test]
-async fn t18_no_debug_output_shows_a_secret() {
+async fn t18_no_debug_output_shows_a_secret_of_oauth2() {
     let fake = FakeProvider::start().await;
     let oauth2 = OAuth2::new(settings(&fake), http());
     assert!(!format!("{oauth2:?}").contains(MARK));
