@@ -32,6 +32,7 @@ macro_rules! contract {
                 they_go_with_their_client, revoking_another_scope_leaves_them,
                 an_expiring_one_is_followed_by_another_and_kept_to_its_end;
             logins: a_login_is_taken_once, another_browser_changes_nothing, a_late_answer_gets_nothing, what_is_revoked_meanwhile_ends_a_login,
+                t20_a_login_that_was_revoked_stays_so_when_the_sweeper_has_been_past,
                 the_quota_counts_logins_under_way, one_browser_has_so_many_logins, of_parallel_takers_one_wins;
             grants: a_grant_needs_its_client, a_grant_marks_its_client_as_used, a_grant_comes_with_its_code,
                 live_grants_are_listed_in_order, t20_what_is_revoked_before_it_is_kept_is_not_kept;

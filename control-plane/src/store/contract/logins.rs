@@ -93,3 +93,15 @@ pub(crate) async fn what_is_revoked_meanwhile_ends_a_login(store: &dyn Store) {
     begin(store, "state", "browser").await;
     assert_eq!(take().await, Some(Pending { born: Some(Sequence(4)), ..pending("browser") }));
 }
+
+pub(crate) async fn t20_a_login_that_was_revoked_stays_so_when_the_sweeper_has_been_past(store: &dyn Store) {
+    for limit in [1, MANY] {
+        begin(store, "state", "browser").await;
+        store.revoke(Scope::Client(ClientId::new("c")), at(1)).await.unwrap();
+        for _ in 0..20 {
+            store.sweep(at(1), limit).await.unwrap();
+        }
+        let browser = BrowserId::of("browser");
+        assert_eq!(store.take_pending(&StateId::of("state"), &browser, at(1)).await.unwrap(), None);
+    }
+}

@@ -23,7 +23,7 @@ use crate::store::StoreError;
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// What a pass looks at, in this order: what wide revocations can have ended, then the cutoffs.
-const PASSED: [Table; 4] = [Table::Grant, Table::Enrolment, Table::Session, Table::Cutoff];
+const PASSED: [Table; 5] = [Table::Grant, Table::Enrolment, Table::Session, Table::Pending, Table::Cutoff];
 
 /// One pass over all rows that wide revocations end, in search of those that they have ended.
 #[derive(Serialize, Deserialize)]
@@ -183,6 +183,13 @@ fn is_over(tx: &Tx<'_>, table: Table, key: &Key, bytes: &[u8], head: Sequence) -
         Table::Session => {
             let session = rows::decode::<Kept<Session>>(key, bytes)?.row;
             revocation::is_cut_off(tx, &session.revoked_by(), session.born)
+        }
+        Table::Pending => {
+            let pending = rows::decode::<Kept<Pending>>(key, bytes)?.row;
+            match pending.born {
+                Some(born) => revocation::is_cut_off(tx, &pending.revoked_by(), born),
+                None => Ok(false), // a store that knew no birth of logins has kept it
+            }
         }
         _ => Ok(rows::decode::<Sequence>(key, bytes)? <= head),
     }

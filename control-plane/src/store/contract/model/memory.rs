@@ -300,7 +300,12 @@ impl Memory {
         self.clients.retain(|_, client| !client.is_forgotten(now));
         self.busy.retain(|_, until| *until > now);
         self.provider_clients.sweep(|client| self.clients.contains_key(client), now);
-        self.logins.retain(|_, pending| pending.expires_at > now);
+        let mut logins = std::mem::take(&mut self.logins);
+        logins.retain(|_, pending| {
+            let born = pending.born;
+            pending.expires_at > now && !born.is_some_and(|born| self.is_revoked(&pending.revoked_by(), born))
+        });
+        self.logins = logins;
         self.forget_users(now);
         self.grants.retain(|_, (_, until)| *until > now);
         let mut codes = std::mem::take(&mut self.codes);
