@@ -80,7 +80,8 @@ impl RedirectUri {
             return Err(RedirectUriError::UserInfo);
         }
         let bare_authority = url.path() == "/" && url.as_str().strip_suffix('/') == Some(text);
-        if url.as_str() != text && !bare_authority {
+        // Behind an app's scheme a parser leaves blanks where they are; no URI has any (RFC 3986 section 2).
+        if (url.as_str() != text && !bare_authority) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(RedirectUriError::NotNormal);
         }
         if own.contains(&url.origin()) {

@@ -78,6 +78,7 @@ fn t01_odd_redirect_uris_are_not_registered() {
     assert_eq!(refusal("https://app.example/a/../b"), RedirectUriError::NotNormal);
     assert_eq!(refusal("https://App.Example/cb"), RedirectUriError::NotNormal);
     assert_eq!(refusal("https:\\\\app.example\\cb"), RedirectUriError::NotNormal);
+    assert_eq!(refusal("com.example.app:call back"), RedirectUriError::NotNormal);
     assert_eq!(refusal("http://localhost@evil.example/cb"), RedirectUriError::NotLoopback);
     assert_eq!(refusal("https://localhost@evil.example/cb"), RedirectUriError::UserInfo);
     assert_eq!(refusal("https://app.example/cb#fragment"), RedirectUriError::Fragment);
