@@ -1,7 +1,7 @@
 //! A store that cannot be read while the service runs.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::fs::{self, File};
 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
@@ -14,35 +14,11 @@ use portcullis_proto::v1::replica_client::ReplicaClient;
 use prost::Message;
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::super::resolve::Resolver;
 use super::*;
 use crate::check::Checker;
 use crate::testing::{record, seal, server};
-
-/// What is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// The HTTP status of the answer to a request with this token; 200 where the request goes on.
 async fn check(checker: &Checker, token: &Token<Access>) -> i32 {
@@ -72,14 +48,15 @@ async fn check(checker: &Checker, token: &Token<Access>) -> i32 {
 
 #[tokio::test(start_paused = true)]
 async fn t34_a_record_that_cannot_be_read_lets_nobody_in_and_is_logged() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    let file = Arc::new(File::create(&log).unwrap());
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(file).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let errors = || {
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = fs::read_to_string(&log).unwrap();
         log.lines().filter(|line| line.contains("ERROR")).map(ToOwned::to_owned).collect::<Vec<_>>()
     };
-    let directory = TempDir::new().unwrap();
     let (store, loaded) = Store::open(directory.path(), 1000).unwrap();
     let replica = Arc::new(Replica::new(store, &loaded, Duration::from_hours(1), &SystemRandom));
     let position = Position::start(Epoch([1; 16]));
