@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::ids::ServerName;
 use portcullis_proto::v1;
 
@@ -27,6 +28,8 @@ pub struct Server {
     pub passthrough: Vec<String>,
     /// Header fields that only we may set, beside Authorization and the identity headers. In lower case.
     pub credential_headers: Vec<String>,
+    /// Identity headers that it does not get.
+    pub withheld: Vec<IdentityHeader>,
 }
 
 // === impl Catalog ===
@@ -57,6 +60,12 @@ impl From<v1::CatalogServer> for Server {
             credential_revision: message.credential_revision,
             passthrough: message.passthrough,
             credential_headers: message.credential_headers,
+            // A name that is not known here is that of a header which is not known here, and is not sent.
+            withheld: message
+                .withheld_identity
+                .iter()
+                .filter_map(|name| IdentityHeader::named(name))
+                .collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod challenge;
 mod identity;
 
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::ids::TokenId;
 use portcullis_proto::record::TokenRecord;
 use serde_json::json;
@@ -28,8 +29,8 @@ pub struct Audit<'a> {
     pub record: Option<&'a TokenRecord>,
 }
 
-/// Lets a request through: with the credential in the token's place, and with every identity header set, so that
-/// none can be the client's own. Nor can a header that carries a credential at this server.
+/// Lets a request through: with the credential in the token's place, and with every identity header set or removed, so
+/// that none can be the client's own. Nor can a header that carries a credential at this server.
 pub fn allowed(
     permit: &Permit<'_>,
     server: &Server,
@@ -38,18 +39,25 @@ pub fn allowed(
 ) -> CheckResponse {
     let ours = server.credential_headers.iter().map(String::as_str).chain(["authorization"]);
     // Never both set and removed: Envoy would remove it.
-    let remove = ours.filter(|name| !credential.names(name));
-    let identity = identity::headers(permit.record());
-    let identity = identity.iter().map(|(name, value)| (*name, &**value));
+    let remove = ours.filter(|name| !credential.names(name)).chain(withheld(server));
+    let identity = identity::values(permit.record());
+    let identity = identity.iter().filter(|(identity, _)| !server.withheld.contains(identity));
+    let identity = identity.map(|(identity, value)| (identity.header(), &**value));
     through(Way::Allowed, credential.headers().chain(identity), remove, audit)
 }
 
 /// Lets a request through as it came, but for the headers that only we may set.
 pub fn passed_through(right: &PassThrough, server: &Server) -> CheckResponse {
     let ours = server.credential_headers.iter().map(String::as_str).filter(|name| *name != "authorization");
-    let headers = identity::NAMES.into_iter().map(|name| (name, ""));
+    let identity = IdentityHeader::ALL.into_iter().filter(|identity| !server.withheld.contains(identity));
+    let headers = identity.map(|identity| (identity.header(), ""));
     let audit = Audit { server: server.name.as_str(), token: Some(right.token()), record: None };
-    through(Way::PassedThrough, headers, ours, &audit)
+    through(Way::PassedThrough, headers, ours.chain(withheld(server)), &audit)
+}
+
+/// Identity headers that this server does not get, from anybody.
+fn withheld(server: &Server) -> impl DoubleEndedIterator<Item = &str> {
+    server.withheld.iter().map(|identity| identity.header())
 }
 
 fn through<'a, 'b>(

@@ -56,5 +56,6 @@ pub(crate) fn server() -> Server {
         credential_revision: 0,
         passthrough: Vec::new(),
         credential_headers: Vec::new(),
+        withheld: Vec::new(),
     }
 }

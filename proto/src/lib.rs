@@ -1,9 +1,10 @@
 //! What the control plane and authz must agree on, and nothing else: the protobuf, the token format,
 //! the sealing of credentials, the revocation log, when what has expired may go, for how long nobody need be heard of,
-//! who is who in the mesh, and how a process that holds secrets begins.
+//! who is who in the mesh, how an MCP server is told who calls, and how a process that holds secrets begins.
 
 pub mod belief;
 pub mod hardening;
+pub mod identity;
 pub mod ids;
 pub mod mesh;
 pub mod random;

@@ -6,6 +6,7 @@
     reason = "helpers of tests: what fails here fails the test"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -195,6 +196,29 @@ async fn none_leaves_the_identity_headers_alone_and_nothing_to_use() {
     assert!(!headers.contains_key("authorization"), "{headers:?}");
     assert_eq!(text(&headers, "x-portcullis-subject"), "ada");
     verified(&stack.origin(), stack.url(), text(&headers, "x-portcullis-assertion")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_gets_the_identity_headers_that_it_is_to_have_and_no_other() {
+    let stack = stack(json!({ "credential": "none", "identity": ["subject", "scopes"] })).await;
+    let client = Client::register(stack.url(), "Credentials").await;
+    let token = client.login("ada").await.access_token;
+    let spoofed = [("x-portcullis-email", "root@example.com"), ("x-portcullis-subject", "root")];
+    let headers = seen(&stack, &token, &spoofed).await;
+    let ours: BTreeMap<_, _> = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().strip_prefix("x-portcullis-")?, value)))
+        .collect();
+    assert_eq!(ours.keys().copied().collect::<Vec<_>>(), ["scopes", "subject"]);
+    assert_eq!(ours["subject"], "ada");
+    until("the access log tells the rest", async || {
+        stack.log(Part::Edge).lines().any(|line| {
+            [r#""subject":"ada""#, r#""client_id":""#, r#""grant_id":""#]
+                .iter()
+                .all(|part| line.contains(part))
+        })
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -4,33 +4,24 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use bytestring::ByteString;
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::record::TokenRecord;
 
-/// All of them.
-pub(super) const NAMES: [&str; 7] = [
-    "x-portcullis-subject",
-    "x-portcullis-email",
-    "x-portcullis-client",
-    "x-portcullis-server",
-    "x-portcullis-provider",
-    "x-portcullis-scopes",
-    "x-portcullis-grant",
-];
+/// What a record says for each of them, in order; empty where nothing is known: one that is left out could be the client's own.
+pub(super) fn values(record: &TokenRecord) -> [(IdentityHeader, Cow<'_, str>); 7] {
+    IdentityHeader::ALL.map(|identity| (identity, value(record, identity)))
+}
 
-/// All of them, each with a value, which is empty where nothing is known: one that is left out could be the
-/// client's own.
-pub(super) fn headers(record: &TokenRecord) -> [(&'static str, Cow<'_, str>); 7] {
-    let values = [
-        encoded(record.subject.as_str()),
-        encoded(record.email.as_deref().unwrap_or_default()),
-        encoded(record.client.as_str()),
-        encoded(record.server.as_str()),
-        encoded(record.provider.as_str()),
-        scopes(&record.scopes),
-        encoded(record.grant.as_str()),
-    ];
-    let mut values = values.into_iter();
-    NAMES.map(|name| (name, values.next().unwrap_or_default()))
+fn value(record: &TokenRecord, identity: IdentityHeader) -> Cow<'_, str> {
+    match identity {
+        IdentityHeader::Subject => encoded(record.subject.as_str()),
+        IdentityHeader::Email => encoded(record.email.as_deref().unwrap_or_default()),
+        IdentityHeader::Client => encoded(record.client.as_str()),
+        IdentityHeader::Server => encoded(record.server.as_str()),
+        IdentityHeader::Provider => encoded(record.provider.as_str()),
+        IdentityHeader::Scopes => scopes(&record.scopes),
+        IdentityHeader::Grant => encoded(record.grant.as_str()),
+    }
 }
 
 /// Separated by spaces, as in RFC 6749 section 3.3.

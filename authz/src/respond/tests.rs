@@ -5,6 +5,7 @@ use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendA
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, OkHttpResponse};
 use envoy_types::pb::google::protobuf::{Value, value::Kind};
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::ids::{Subject, TokenId};
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::record::TokenRecord;
@@ -12,7 +13,7 @@ use portcullis_proto::token::{Access, Token};
 use prost::Message;
 use serde_json::json;
 
-use super::{Audit, allowed, identity, passed_through, refused, undecided};
+use super::{Audit, allowed, passed_through, refused, undecided};
 use crate::catalog::Server;
 use crate::credential::Credential;
 use crate::decide::{Denial, Outage, Refusal, decide};
@@ -233,6 +234,27 @@ fn t25_a_header_that_carries_a_credential_here_is_never_the_clients_own() {
     }
 }
 
+/// Removed and not only left out: the server is not to take the client's own for ours.
+#[test]
+fn t25_an_identity_header_that_a_server_does_not_get_is_removed() {
+    let withheld = vec![IdentityHeader::Email, IdentityHeader::Grant];
+    let server = Server { withheld, passthrough: vec!["ghp_".to_owned()], ..server() };
+    let removed = ["x-portcullis-email", "x-portcullis-grant"];
+    let credential = [("authorization", "Bearer provider")];
+    let right = pass_through(&server, Foreign::parse("ghp_s3cr3t").unwrap()).unwrap();
+    for response in [
+        allow_at(&server, &Token::generate(&SystemRandom), &record(), &credential),
+        read(&passed_through(&right, &server)),
+    ] {
+        let ok = ok(response);
+        assert_eq!(ok.headers_to_remove, removed);
+        let set = values(&ok.headers);
+        for identity in IdentityHeader::ALL {
+            assert_eq!(set.contains_key(identity.header()), !removed.contains(&identity.header()), "{set:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_passed_through_keeps_its_token_and_has_no_identity_and_no_credential_of_ours() {
     let server = with_credential_headers();
@@ -247,9 +269,9 @@ fn what_is_passed_through_keeps_its_token_and_has_no_identity_and_no_credential_
     let ok = ok(response);
     assert_eq!(ok.headers_to_remove, ["x-api-key", "x-proof"]);
     let set = values(&ok.headers);
-    assert_eq!(set.len(), identity::NAMES.len());
-    for name in identity::NAMES {
-        assert_eq!(set[name], "", "{name}");
+    assert_eq!(set.len(), IdentityHeader::ALL.len());
+    for identity in IdentityHeader::ALL {
+        assert_eq!(set[identity.header()], "", "{identity:?}");
     }
     assert!(ok.headers.iter().all(|option| option.keep_empty_value));
 }

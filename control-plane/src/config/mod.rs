@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::ids::{ClientId, ProviderName, ServerName};
 use portcullis_proto::mesh::{Files, Settings};
 use url::{Origin, Url};
@@ -128,6 +129,8 @@ pub struct Server {
     pub credential: CredentialMode,
     /// The header field, in lower case, in which it gets a signed statement about the caller besides.
     pub assertion: Option<String>,
+    /// Which identity headers it gets.
+    pub identity: Vec<IdentityHeader>,
     /// What tokens of its own begin with, if requests with one go through unchanged.
     pub passthrough: Vec<String>,
     /// What clients may ask for, and get when they ask for nothing. The provider's where the server names none.
@@ -206,6 +209,11 @@ impl Server {
     pub fn credential_headers(&self) -> impl Iterator<Item = &str> {
         let all = self.credential.header().into_iter().chain(self.assertion.as_deref());
         all.filter(|name| *name != "authorization")
+    }
+
+    /// Identity headers that it does not get.
+    pub fn withheld(&self) -> impl Iterator<Item = IdentityHeader> {
+        IdentityHeader::ALL.into_iter().filter(|identity| !self.identity.contains(identity))
     }
 
     /// Where its protected-resource metadata is (RFC 9728 section 3.1).

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::ids::{ProviderName, ServerName};
 use url::Url;
 
@@ -66,6 +67,7 @@ fn server(
     let provider = section.required("provider", |item| item.parse(|name| provider(name, rest.providers)));
     let credential = section.or("credential", CredentialMode::ProviderToken, credential::read);
     let assertion = section.optional("assertion", assertion);
+    let identity = section.or("identity", IdentityHeader::ALL.to_vec(), identity);
     let passthrough = section.or("passthrough", Vec::new(), passthrough);
     let scopes = section.optional("scopes", Item::scopes);
     let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
@@ -98,13 +100,14 @@ fn server(
     if let Some(name) = assertion.as_deref().filter(|name| credential.header() == Some(name)) {
         return Err(section.wrong(format!("`credential` and `assertion` are both sent in `{name}`")));
     }
-    let (url, upstream, passthrough) = (url?, upstream?, passthrough?);
+    let (url, upstream, identity, passthrough) = (url?, upstream?, identity?, passthrough?);
     Ok(Server {
         url,
         upstream,
         provider,
         credential,
         assertion,
+        identity,
         passthrough,
         scopes,
         required_scopes,
@@ -116,6 +119,16 @@ fn server(
 fn assertion(item: Item<'_>) -> Result<String, Reported> {
     let mut section = item.section()?;
     section.or("header", values::ASSERTION_HEADER.to_owned(), |item| item.parse(values::assertion_header))
+}
+
+/// `identity`: names of identity headers, each once, or none.
+fn identity(item: Item<'_>) -> Result<Vec<IdentityHeader>, Reported> {
+    let (context, place) = (item.context, item.place.clone());
+    let identities = item.list(|name| name.parse(values::identity))?;
+    match identities.iter().enumerate().find(|(i, identity)| identities[..*i].contains(identity)) {
+        Some((_, twice)) => Err(context.notes.add(&place, format!("has `{}` twice", twice.name()))),
+        None => Ok(identities),
+    }
 }
 
 /// `passthrough`: prefixes, each once.

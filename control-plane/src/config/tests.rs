@@ -220,8 +220,8 @@ p:15: servers.demo.upstream: missing
 p:16: servers.demo.url: https, but the edge has no `edge.tls`
 p:17: servers.demo.provider: there is no provider \"corp2\"; known: corp, hub
 p:18: servers.demo.required_scopes: must be a list, not text
-p:19: servers.demo.colour: unknown key; known: url, upstream, provider, credential, assertion, passthrough, scopes, \
-         required_scopes, allow
+p:19: servers.demo.colour: unknown key; known: url, upstream, provider, credential, assertion, identity, passthrough, \
+         scopes, required_scopes, allow
 p:20: lifetimes.code: must be between 1s and 10m";
     assert_eq!(problems.to_string(), expected);
     assert_eq!(problems.iter().count(), 15);

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::ids::Subject;
 use portcullis_proto::token;
 use url::{Host, Url};
@@ -107,6 +108,14 @@ pub(super) fn assertion_header(text: &str) -> Result<String, String> {
         return Ok(ASSERTION_HEADER.to_owned());
     }
     credential_header(text)
+}
+
+/// An identity header, without `x-portcullis-`.
+pub(super) fn identity(text: &str) -> Result<IdentityHeader, String> {
+    IdentityHeader::named(text).ok_or_else(|| {
+        let known = IdentityHeader::ALL.map(IdentityHeader::name).join(", ");
+        format!("there is no identity header {text:?}; known: {known}")
+    })
 }
 
 /// What a kind of token begins with that is none of ours: the beginning of a bearer token (RFC 6750 section 2.1).

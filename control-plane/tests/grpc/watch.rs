@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use portcullis_proto::ids::Epoch;
+use portcullis_proto::identity::IdentityHeader;
+use portcullis_proto::ids::{Epoch, ServerName};
 use portcullis_proto::revocation::Position;
 use portcullis_proto::v1;
 use portcullis_proto::v1::replica_client::ReplicaClient;
@@ -31,11 +32,29 @@ async fn an_instance_with_nothing_gets_everything() {
             credential_revision: plane.revision("docs"),
             passthrough: Vec::new(),
             credential_headers: Vec::new(),
+            withheld_identity: Vec::new(),
         }
     );
     assert_eq!(catalog.servers.len(), 2);
     assert_eq!(instance.entries().await, [one, two]);
     assert_eq!(instance.heartbeat().await, plane.head());
+}
+
+#[tokio::test]
+async fn an_instance_hears_which_identity_headers_a_server_does_not_get() {
+    let plane = Plane::configured(|config| {
+        let docs = config.servers.get_mut(&ServerName::new("docs")).unwrap();
+        docs.identity = vec![
+            IdentityHeader::Scopes,
+            IdentityHeader::Subject,
+            IdentityHeader::Client,
+            IdentityHeader::Server,
+        ];
+    })
+    .await;
+    let mut instance = Instance::connect(plane.replica().await, "authz-1", Some(plane.head())).await;
+    let withheld = instance.catalog().await.servers[0].withheld_identity.clone();
+    assert_eq!(withheld, ["email", "provider", "grant"]);
 }
 
 #[tokio::test]

@@ -125,5 +125,6 @@ fn server() -> Server {
         credential_revision: 0,
         passthrough: Vec::new(),
         credential_headers: Vec::new(),
+        withheld: Vec::new(),
     }
 }

@@ -252,7 +252,7 @@ fn lifetimes_and_limits() {
 }
 
 #[test]
-fn assertions_and_tokens_that_pass_through() {
+fn assertions_identity_headers_and_tokens_that_pass_through() {
     let with = |rest: &str| format!("required_scopes: [email]\n    {rest}");
     let prefix = "p:16: servers.demo.passthrough[0]: must be 3 to 64 characters of a bearer token: letters, digits and \
                   `-._~+/`";
@@ -272,6 +272,15 @@ fn assertions_and_tokens_that_pass_through() {
              credential",
         ),
         ("assertion: x-proof", "p:16: servers.demo.assertion: must be a section, not text"),
+        ("identity: [subject, email, client, server, provider, scopes, grant]", "nothing"),
+        ("identity: []", "nothing"),
+        ("identity: subject", "p:16: servers.demo.identity: must be a list, not text"),
+        ("identity: [subject, email, subject]", "p:16: servers.demo.identity: has `subject` twice"),
+        (
+            "identity: [x-portcullis-subject]",
+            "p:16: servers.demo.identity[0]: there is no identity header \"x-portcullis-subject\"; known: subject, email, \
+             client, server, provider, scopes, grant",
+        ),
         ("passthrough: [ghp_, github_pat_]", "nothing"),
         ("passthrough: []", "p:16: servers.demo.passthrough: must have at least one prefix, or be left out"),
         ("passthrough: [ghp_, ghp_]", "p:16: servers.demo.passthrough: has `ghp_` twice"),
