@@ -80,6 +80,14 @@ impl<'a> TokenRequest<'a> {
 
 /// Who sends the request, by an assertion, the `Authorization` header or the form (RFC 6749 section 2.3), in one way.
 pub fn credentials(authorization: Option<&str>, params: &Params) -> Result<Credentials, OAuthError> {
+    let credentials = presented(authorization, params)?;
+    if credentials.client().as_str().is_empty() {
+        return Err(OAuthError::new(ErrorCode::InvalidClient, "the client's identifier is empty"));
+    }
+    Ok(credentials)
+}
+
+fn presented(authorization: Option<&str>, params: &Params) -> Result<Credentials, OAuthError> {
     if let Some(credentials) = assertion::credentials(authorization, params)? {
         return Ok(credentials);
     }
@@ -164,6 +172,13 @@ mod tests {
         let code = |header, form| of(header, form).unwrap_err().code;
         assert_eq!(code(None, ""), ErrorCode::InvalidClient);
         assert_eq!(code(Some("Bearer x"), ""), ErrorCode::InvalidClient);
+        let nobody = format!("Basic {}", BASE64_STANDARD.encode(":secret"));
+        assert_eq!(code(Some(&nobody), ""), ErrorCode::InvalidClient);
+        let assertion =
+            "eyJhbGciOiAiRVMyNTYiLCAidHlwIjogIkpXVCJ9.eyJpc3MiOiAiYyIsICJzdWIiOiAiIn0.c2lnbmF0dXJl"; // `sub: ""`
+        let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        let unnamed = format!("client_assertion_type={kind}&client_assertion={assertion}");
+        assert_eq!(code(None, &unnamed), ErrorCode::InvalidClient);
         assert_eq!(code(Some(&basic), "client_id=other"), ErrorCode::InvalidRequest);
         assert_eq!(code(Some(&basic), "client_secret=s"), ErrorCode::InvalidRequest);
     }
