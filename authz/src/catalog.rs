@@ -50,6 +50,13 @@ impl From<v1::Catalog> for Catalog {
 
 // === impl Server ===
 
+impl Server {
+    /// Whether it gets this identity header.
+    pub fn gets(&self, header: IdentityHeader) -> bool {
+        !self.withheld.contains(&header)
+    }
+}
+
 impl From<v1::CatalogServer> for Server {
     fn from(message: v1::CatalogServer) -> Self {
         Self {

@@ -40,17 +40,17 @@ pub fn allowed(
     let ours = server.credential_headers.iter().map(String::as_str).chain(["authorization"]);
     // Never both set and removed: Envoy would remove it.
     let remove = ours.filter(|name| !credential.names(name)).chain(withheld(server));
-    let identity = identity::values(permit.record());
-    let identity = identity.iter().filter(|(identity, _)| !server.withheld.contains(identity));
-    let identity = identity.map(|(identity, value)| (identity.header(), &**value));
+    let values = identity::values(permit.record(), server);
+    let identity = IdentityHeader::ALL.into_iter().zip(&values);
+    let identity = identity.filter_map(|(header, value)| Some((header.header(), value.as_deref()?)));
     through(Way::Allowed, credential.headers().chain(identity), remove, audit)
 }
 
 /// Lets a request through as it came, but for the headers that only we may set.
 pub fn passed_through(right: &PassThrough, server: &Server) -> CheckResponse {
     let ours = server.credential_headers.iter().map(String::as_str).filter(|name| *name != "authorization");
-    let identity = IdentityHeader::ALL.into_iter().filter(|identity| !server.withheld.contains(identity));
-    let headers = identity.map(|identity| (identity.header(), ""));
+    let identity = IdentityHeader::ALL.into_iter().filter(|header| server.gets(*header));
+    let headers = identity.map(|header| (header.header(), ""));
     let audit = Audit { server: server.name.as_str(), token: Some(right.token()), record: None };
     through(Way::PassedThrough, headers, ours.chain(withheld(server)), &audit)
 }

@@ -1,5 +1,7 @@
 //! The identity headers, by which an MCP server knows who calls.
 
+use std::fmt;
+
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityHeader {
@@ -39,22 +41,20 @@ impl IdentityHeader {
         }
     }
 
-    /// What the configuration and the catalog call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Subject => "subject",
-            Self::Email => "email",
-            Self::Client => "client",
-            Self::Server => "server",
-            Self::Provider => "provider",
-            Self::Scopes => "scopes",
-            Self::Grant => "grant",
-        }
+    /// What the configuration and the catalog call it: the header behind the prefix that all have.
+    pub fn name(self) -> &'static str {
+        self.header().trim_start_matches("x-portcullis-")
     }
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|identity| identity.name() == name)
+    }
+}
+
+impl fmt::Display for IdentityHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -64,6 +64,8 @@ mod tests {
 
     #[test]
     fn a_header_is_the_name_behind_the_prefix() {
+        let names = IdentityHeader::ALL.map(IdentityHeader::name);
+        assert_eq!(names, ["subject", "email", "client", "server", "provider", "scopes", "grant"]);
         for identity in IdentityHeader::ALL {
             assert_eq!(identity.header(), format!("x-portcullis-{}", identity.name()));
             assert_eq!(IdentityHeader::named(identity.name()), Some(identity));

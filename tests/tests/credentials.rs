@@ -53,6 +53,14 @@ async fn call(stack: &Stack, token: &str, headers: &[(&str, &str)]) -> Response 
     request.body("{}").send(stack.addresses().edge).await
 }
 
+/// Waits for a line of the access log with all of these parts.
+async fn told(stack: &Stack, parts: &[&str]) {
+    until(&format!("the access log tells {parts:?}"), async || {
+        stack.log(Part::Edge).lines().any(|line| parts.iter().all(|part| line.contains(part)))
+    })
+    .await;
+}
+
 /// A call that is let through: what reached the MCP server.
 async fn seen(stack: &Stack, token: &str, headers: &[(&str, &str)]) -> HeaderMap {
     let answer = call(stack, token, headers).await;
@@ -211,14 +219,7 @@ async fn a_server_gets_the_identity_headers_that_it_is_to_have_and_no_other() {
         .collect();
     assert_eq!(ours.keys().copied().collect::<Vec<_>>(), ["scopes", "subject"]);
     assert_eq!(ours["subject"], "ada");
-    until("the access log tells the rest", async || {
-        stack.log(Part::Edge).lines().any(|line| {
-            [r#""subject":"ada""#, r#""client_id":""#, r#""grant_id":""#]
-                .iter()
-                .all(|part| line.contains(part))
-        })
-    })
-    .await;
+    told(&stack, &[r#""subject":"ada""#, r#""client_id":""#, r#""grant_id":""#]).await;
 }
 
 #[tokio::test]
@@ -265,14 +266,8 @@ async fn a_token_of_the_servers_own_passes_through_and_everything_else_is_judged
     seen(&stack, OWN, &[]).await;
 
     let id = TokenId::of(OWN).short();
-    until("the access log tells the hash", async || {
-        stack.log(Part::Edge).lines().any(|line| {
-            [r#""reason":"passthrough""#, r#""decision":"allow""#, &format!(r#""token_id":"{id}""#)]
-                .iter()
-                .all(|part| line.contains(part))
-        })
-    })
-    .await;
+    let id = format!(r#""token_id":"{id}""#);
+    told(&stack, &[r#""reason":"passthrough""#, r#""decision":"allow""#, &id]).await;
     for part in [Part::ControlPlane, Part::Authz(0), Part::Edge] {
         assert!(!stack.log(part).contains("s3cr3t"), "{part:?}");
     }

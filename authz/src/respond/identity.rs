@@ -7,13 +7,16 @@ use bytestring::ByteString;
 use portcullis_proto::identity::IdentityHeader;
 use portcullis_proto::record::TokenRecord;
 
-/// What a record says for each of them, in order; empty where nothing is known: one that is left out could be the client's own.
-pub(super) fn values(record: &TokenRecord) -> [(IdentityHeader, Cow<'_, str>); 7] {
-    IdentityHeader::ALL.map(|identity| (identity, value(record, identity)))
+use crate::catalog::Server;
+
+/// What a record says for each of [`IdentityHeader::ALL`] that the server gets. Empty where nothing is known: one that is
+/// left out could be the client's own.
+pub(super) fn values<'a>(record: &'a TokenRecord, server: &Server) -> [Option<Cow<'a, str>>; 7] {
+    IdentityHeader::ALL.map(|header| server.gets(header).then(|| value(record, header)))
 }
 
-fn value(record: &TokenRecord, identity: IdentityHeader) -> Cow<'_, str> {
-    match identity {
+fn value(record: &TokenRecord, header: IdentityHeader) -> Cow<'_, str> {
+    match header {
         IdentityHeader::Subject => encoded(record.subject.as_str()),
         IdentityHeader::Email => encoded(record.email.as_deref().unwrap_or_default()),
         IdentityHeader::Client => encoded(record.client.as_str()),

@@ -1,5 +1,6 @@
 //! One value of the file, and what can be made of it.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,14 +106,22 @@ impl<'c> Item<'c> {
         elements.into_iter().collect()
     }
 
+    /// A list of texts, each once.
+    pub(super) fn distinct<T: PartialEq + Display>(
+        self,
+        rule: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, Reported> {
+        let (context, place) = (self.context, self.place.clone());
+        let elements = self.list(|element| element.parse(&rule))?;
+        match elements.iter().enumerate().find(|(i, element)| elements[..*i].contains(element)) {
+            Some((_, twice)) => Err(context.notes.add(&place, format!("has `{twice}` twice"))),
+            None => Ok(elements),
+        }
+    }
+
     /// Scope tokens, each once.
     pub(super) fn scopes(self) -> Result<Vec<String>, Reported> {
-        let (context, place) = (self.context, self.place.clone());
-        let scopes = self.list(|scope| scope.parse(values::scope))?;
-        match scopes.iter().enumerate().find(|(i, scope)| scopes[..*i].contains(scope)) {
-            Some((_, scope)) => Err(context.notes.add(&place, format!("has `{scope}` twice"))),
-            None => Ok(scopes),
-        }
+        self.distinct(values::scope)
     }
 
     /// Checks the name that the file chose for this value.

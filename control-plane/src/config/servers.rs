@@ -67,7 +67,8 @@ fn server(
     let provider = section.required("provider", |item| item.parse(|name| provider(name, rest.providers)));
     let credential = section.or("credential", CredentialMode::ProviderToken, credential::read);
     let assertion = section.optional("assertion", assertion);
-    let identity = section.or("identity", IdentityHeader::ALL.to_vec(), identity);
+    let identity =
+        section.or("identity", IdentityHeader::ALL.to_vec(), |item| item.distinct(values::identity));
     let passthrough = section.or("passthrough", Vec::new(), passthrough);
     let scopes = section.optional("scopes", Item::scopes);
     let required_scopes = section.or("required_scopes", Vec::new(), Item::scopes);
@@ -121,27 +122,14 @@ fn assertion(item: Item<'_>) -> Result<String, Reported> {
     section.or("header", values::ASSERTION_HEADER.to_owned(), |item| item.parse(values::assertion_header))
 }
 
-/// `identity`: names of identity headers, each once, or none.
-fn identity(item: Item<'_>) -> Result<Vec<IdentityHeader>, Reported> {
-    let (context, place) = (item.context, item.place.clone());
-    let identities = item.list(|name| name.parse(values::identity))?;
-    match identities.iter().enumerate().find(|(i, identity)| identities[..*i].contains(identity)) {
-        Some((_, twice)) => Err(context.notes.add(&place, format!("has `{}` twice", twice.name()))),
-        None => Ok(identities),
-    }
-}
-
 /// `passthrough`: prefixes, each once.
 fn passthrough(item: Item<'_>) -> Result<Vec<String>, Reported> {
     let (context, place) = (item.context, item.place.clone());
-    let prefixes = item.list(|prefix| prefix.parse(values::token_prefix))?;
+    let prefixes = item.distinct(values::token_prefix)?;
     if prefixes.is_empty() {
         return Err(context.notes.add(&place, "must have at least one prefix, or be left out"));
     }
-    match prefixes.iter().enumerate().find(|(i, prefix)| prefixes[..*i].contains(prefix)) {
-        Some((_, prefix)) => Err(context.notes.add(&place, format!("has `{prefix}` twice"))),
-        None => Ok(prefixes),
-    }
+    Ok(prefixes)
 }
 
 fn resource(text: &str, tls: Option<bool>) -> Result<Url, String> {

@@ -152,7 +152,7 @@ fn catalog(app: &App) -> v1::Catalog {
         credential_revision: app.recipes.of(name).map_or(0, |recipe| recipe.revision),
         passthrough: server.passthrough.clone(),
         credential_headers: server.credential_headers().map(str::to_owned).collect(),
-        withheld_identity: server.withheld().map(|identity| identity.name().to_owned()).collect(),
+        withheld_identity: server.withheld().map(|header| header.to_string()).collect(),
     });
     v1::Catalog { servers: servers.collect() }
 }
