@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -58,6 +59,23 @@ static _Atomic uint64_t watched[MAX_FD];
 /* Held around an operation and its record, so that the journal has the kernel's order. */
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t syncs;
+
+/* The test kills the program only while it has the journal locked for itself (shim.rs). Otherwise SIGKILL could come
+ * after an operation and before its record: the kernel would have something that the journal has not. */
+static void begin(void) {
+    pthread_mutex_lock(&order);
+    while (syscall(SYS_flock, journal, LOCK_SH) && errno == EINTR) {}
+}
+
+static void end(void) {
+    syscall(SYS_flock, journal, LOCK_UN);
+    pthread_mutex_unlock(&order);
+}
+
+/* A program that ends by itself ends between two operations, too. */
+__attribute__((destructor)) static void finish(void) {
+    if (journal >= 0) pthread_mutex_lock(&order);
+}
 
 /* Without its journal a test would prove nothing: better that the program does not run. */
 static void fail(const char *what) {
@@ -124,7 +142,7 @@ static uint64_t inode_of(int fd) {
 static int opened(int directory, const char *path, int flags, mode_t mode) {
     char full[PATH_MAX];
     if (!is_watched(directory, path, full)) return syscall(SYS_openat, directory, path, flags, mode);
-    pthread_mutex_lock(&order);
+    begin();
     int existed = !syscall(SYS_faccessat, AT_FDCWD, full, F_OK);
     int fd = syscall(SYS_openat, directory, path, flags, mode), error = errno;
     if (fd >= MAX_FD) fail("too many descriptors");
@@ -135,7 +153,7 @@ static int opened(int directory, const char *path, int flags, mode_t mode) {
                        (S_ISDIR(status.st_mode) ? DIRECTORY : 0);
         record(OPEN, how, full, "", status.st_ino, 0, NULL, 0);
     }
-    pthread_mutex_unlock(&order);
+    end();
     errno = error;
     return fd;
 }
@@ -175,7 +193,7 @@ int close(int fd) {
 ssize_t writev(int fd, const struct iovec *parts, int count) {
     uint64_t inode = inode_of(fd);
     if (!inode) return syscall(SYS_writev, fd, parts, count);
-    pthread_mutex_lock(&order);
+    begin();
     ssize_t written = syscall(SYS_writev, fd, parts, count);
     int error = errno;
     off_t at = syscall(SYS_lseek, fd, 0, SEEK_CUR) - written;
@@ -185,7 +203,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
         at += length;
         left -= length;
     }
-    pthread_mutex_unlock(&order);
+    end();
     errno = error;
     return written;
 }
@@ -200,11 +218,11 @@ ssize_t write(int fd, const void *data, size_t length) {
 ssize_t pwrite(int fd, const void *data, size_t length, off_t at) {
     uint64_t inode = inode_of(fd);
     if (!inode) return syscall(SYS_pwrite64, fd, data, length, at);
-    pthread_mutex_lock(&order);
+    begin();
     ssize_t written = syscall(SYS_pwrite64, fd, data, length, at);
     int error = errno;
     if (written > 0) record(WRITE, 0, "", "", inode, at, data, written);
-    pthread_mutex_unlock(&order);
+    end();
     errno = error;
     return written;
 }
@@ -214,10 +232,10 @@ ssize_t pwrite64(int, const void *, size_t, off_t) __attribute__((alias("pwrite"
 int ftruncate(int fd, off_t length) {
     uint64_t inode = inode_of(fd);
     if (!inode) return syscall(SYS_ftruncate, fd, length);
-    pthread_mutex_lock(&order);
+    begin();
     int result = syscall(SYS_ftruncate, fd, length), error = errno;
     if (!result) record(TRUNCATE, 0, "", "", inode, length, NULL, 0);
-    pthread_mutex_unlock(&order);
+    end();
     errno = error;
     return result;
 }
@@ -228,14 +246,14 @@ int ftruncate64(int, off_t) __attribute__((alias("ftruncate")));
 static int synced(long call, int fd) {
     uint64_t inode = inode_of(fd);
     if (!inode) return syscall(call, fd);
-    pthread_mutex_lock(&order);
+    begin();
     uint64_t number = (uint64_t)getpid() << 32 | ++syncs; /* the next process continues the journal */
     record(SYNC_BEGIN, 0, "", "", inode, number, NULL, 0);
-    pthread_mutex_unlock(&order);
+    end();
     int result = syscall(call, fd), error = errno;
-    pthread_mutex_lock(&order);
+    begin();
     if (!result) record(SYNC_END, 0, "", "", inode, number, NULL, 0);
-    pthread_mutex_unlock(&order);
+    end();
     errno = error;
     return result;
 }
@@ -248,14 +266,14 @@ static int named(enum kind kind, int directory, const char *from, const char *to
     char path[PATH_MAX], path2[PATH_MAX] = "";
     int is_ours = is_watched(directory, from, path);
     if (kind == RENAME && is_ours != is_watched(AT_FDCWD, to, path2)) fail("a rename into or out of what is watched");
-    if (is_ours) pthread_mutex_lock(&order);
+    if (is_ours) begin();
     int result = kind == RENAME   ? syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0)
                  : kind == REMOVE ? syscall(SYS_unlinkat, directory, from, flags)
                                   : syscall(SYS_mkdirat, AT_FDCWD, from, mode);
     if (!is_ours) return result;
     int error = errno;
     if (!result) record(kind, 0, path, kind == RENAME ? path2 : "", 0, 0, NULL, 0);
-    pthread_mutex_unlock(&order);
+    end();
     errno = error;
     return result;
 }

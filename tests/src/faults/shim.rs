@@ -75,6 +75,14 @@ impl Shim {
         File::options().write(true).open(self.clock())?.write_all_at(&ahead.to_ne_bytes(), 0)
     }
 
+    /// Does something, such as killing the program, while it is between two operations: the journal has all that
+    /// it has done. Waits for as long as an operation takes, so the program must not be stopped.
+    pub fn between_operations<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        let journal = File::open(self.journal())?;
+        journal.lock()?;
+        Ok(act())
+    }
+
     /// What a power cut might leave, if it came now.
     pub fn after_power_cut(&self, seed: u64) -> Result<Image, ShimError> {
         let bytes = fs::read(self.journal())?;

@@ -166,7 +166,7 @@ impl Stack {
         self.launch(part);
         let ready = self.ready(part).await;
         if ready.is_err() {
-            self.take(part).kill().await;
+            self.kill(part).await;
         }
         ready
     }
@@ -196,6 +196,7 @@ impl Stack {
 
     /// SIGKILL, and waits until it is gone.
     pub async fn kill(&mut self, part: Part) {
+        self.signal(part, Signal::KILL);
         self.take(part).kill().await;
     }
 
@@ -205,10 +206,18 @@ impl Stack {
         self.start(part).await;
     }
 
-    /// Sends a signal, such as SIGSTOP to make a part hang.
+    /// Sends a signal, such as SIGSTOP to make a part hang. With a shim under it, a part that is killed has done
+    /// nothing that the shim's journal has not; where it was stopped, it goes on for that for a moment.
     pub fn signal(&self, part: Part, signal: Signal) {
         let running = self.parts.get(&part).and_then(|state| state.running.as_ref());
-        running.expect("a part that runs").signal(signal);
+        let running = running.expect("a part that runs");
+        match self.shims.get(&part) {
+            Some(shim) if signal == Signal::KILL => {
+                running.signal(Signal::CONT);
+                shim.between_operations(|| running.signal(signal)).expect("the journal");
+            }
+            _ => running.signal(signal),
+        }
     }
 
     /// The process id of a part, while it runs.

@@ -5,7 +5,7 @@ use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write, stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ::sled::Db;
@@ -26,6 +26,19 @@ fn sled_alone_does_not_survive_a_power_cut() {
     }
     assert_eq!(power_cuts(true), SEEDS, "flush and fdatasync");
     assert!(power_cuts(false) < SEEDS / 2, "flush alone");
+}
+
+/// A kill between an operation and its record would make a power cut lose what an earlier sync had made durable.
+#[test]
+fn whenever_a_program_is_killed_its_journal_has_all_that_it_did() {
+    for rows in 0..60 {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let database = home.join("database");
+        let shim = Shim::watch(&home.join("shim"), std::slice::from_ref(&database)).unwrap();
+        kill_after(rows, &database, &shim, false);
+        assert_eq!(shim.missed().unwrap(), Vec::<PathBuf>::new(), "killed after {rows} rows");
+    }
 }
 
 /// How many of the power cuts leave a database that opens and has every acknowledged row.
@@ -55,7 +68,7 @@ fn kill_after(rows: usize, database: &Path, shim: &Shim, syncs: bool) -> u64 {
     let said = BufReader::new(writer.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut rows_said = said.filter_map(|line| line.strip_prefix(MARK)?.parse().ok());
     let acknowledged = rows_said.by_ref().nth(rows).unwrap();
-    writer.kill().unwrap(); // SIGKILL
+    shim.between_operations(|| writer.kill()).unwrap().unwrap(); // SIGKILL
     writer.wait().unwrap();
     rows_said.last().unwrap_or(acknowledged)
 }
