@@ -54,6 +54,10 @@ impl Stack {
             let home = directory.join("faults").join(&state.program.name);
             let shim = Shim::watch(&home, &watched).unwrap_or_else(|error| panic!("{error}"));
             state.program.environment.extend(shim.environment());
+            if *part == Part::ControlPlane {
+                // Its clock is set back on purpose, also while it does not run: it would not start by itself.
+                state.program.arguments.push("--accept-clock".to_owned());
+            }
             self.shims.insert(*part, shim);
         }
     }
