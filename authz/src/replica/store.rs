@@ -2,10 +2,12 @@
 //! position up to which they are complete.
 //!
 //! Everything here can be had again from the control plane, so a store that cannot be read is thrown away
-//! rather than repaired. Reads go straight to sled; every write goes through one thread, the
-//! [`committer`], because only that discipline survives a power cut (sled's `flush` alone does not).
+//! rather than repaired. Reads go to the [`index`] and, for what is not there yet, straight to sled; every write
+//! goes through one thread, the [`committer`], because only that discipline survives a power cut (sled's `flush`
+//! alone does not).
 
 mod committer;
+mod index;
 mod layout;
 mod open;
 mod record;
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use committer::Command;
+use index::Index;
 pub use layout::Generation;
 pub use open::{Loaded, OpenError};
 
@@ -31,6 +34,7 @@ pub use open::{Loaded, OpenError};
 #[derive(Debug)]
 pub struct Store {
     records: sled::Tree,
+    index: Arc<Index>,
     commands: mpsc::Sender<Command>,
     durable: watch::Receiver<Durable>,
     count: Arc<AtomicUsize>,
@@ -87,11 +91,11 @@ impl Store {
         if self.reads_fail.load(Ordering::Relaxed) {
             return Err(StoreError::Read("injected".to_owned()));
         }
-        let Some(value) =
-            self.records.get(id.as_bytes()).map_err(|error| StoreError::Read(error.to_string()))?
-        else {
-            return Ok(None);
+        let value = match self.index.get(id) {
+            Some(value) => Some(value),
+            None => self.records.get(id.as_bytes()).map_err(|error| StoreError::Read(error.to_string()))?,
         };
+        let Some(value) = value else { return Ok(None) };
         let record = layout::decode_record(value);
         if record.is_none() {
             warn!(token = ?id, "a stored record does not decode: asking for it again");

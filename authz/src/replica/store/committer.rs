@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use super::index::Index;
 use super::layout::{self, Generation};
 use super::{Durable, Sweep, Swept};
 
@@ -53,6 +54,8 @@ pub(super) struct Committer {
     pub(super) path: PathBuf,
     pub(super) db: sled::Db,
     pub(super) records: sled::Tree,
+    /// Follows `records`, and by and by has all of them.
+    pub(super) index: Arc<Index>,
     pub(super) log: sled::Tree,
     /// sled's database file.
     pub(super) file: File,
@@ -178,10 +181,12 @@ impl Committer {
         let mut swept = Swept::default();
         for (row, item) in self.records.range((lower(after), Bound::Unbounded)).enumerate() {
             let (key, value) = item?;
-            if let Some(id) = layout::record_key(&key)
-                && !layout::keeps_record(&value, generation, cutoff)
-            {
-                batch.records.insert(id, None);
+            if let Some(id) = layout::record_key(&key) {
+                if layout::keeps_record(&value, generation, cutoff) {
+                    self.index.add(id, value);
+                } else {
+                    batch.records.insert(id, None);
+                }
             }
             if row + 1 == STEP {
                 swept.next = Some(key.to_vec());
@@ -226,6 +231,7 @@ impl Committer {
         self.log.apply_batch(std::mem::take(&mut batch.log))?;
         batch.changes |= !batch.records.is_empty();
         let mut records = sled::Batch::default();
+        let mut changes = Vec::with_capacity(batch.records.len());
         let before = self.count.load(Ordering::Relaxed);
         let mut count = before;
         for (id, value) in batch.records.drain() {
@@ -233,11 +239,14 @@ impl Committer {
             match value {
                 Some(_) if !known && count >= self.max_records => self.full.notify_one(),
                 Some(value) => {
-                    records.insert(id.as_bytes(), value);
+                    let value = sled::IVec::from(value);
+                    records.insert(id.as_bytes(), value.clone());
+                    changes.push((id, Some(value)));
                     count += usize::from(!known);
                 }
                 None => {
                     records.remove(id.as_bytes());
+                    changes.push((id, None));
                     count -= usize::from(known);
                 }
             }
@@ -246,6 +255,7 @@ impl Committer {
             records.insert(layout::COUNT_KEY, &layout::encode_count(count));
         }
         self.records.apply_batch(records)?;
+        self.index.follow(changes);
         self.count.store(count, Ordering::Relaxed);
         Ok(())
     }

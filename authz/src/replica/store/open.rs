@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::committer::{self, Committer};
+use super::index::Index;
 use super::{Generation, Store, layout};
 
 /// Bytes of sled's cache for each record that may be kept: sled is dependable only while all live data fits.
@@ -108,6 +109,7 @@ impl Store {
         let (commands, queue) = mpsc::channel(committer::QUEUE);
         let (durable, watch_durable) =
             watch::channel(loaded.position.map(|(generation, position)| (generation, position.sequence)));
+        let index = Arc::new(Index::default());
         let count = Arc::new(AtomicUsize::new(count));
         let full = Arc::new(Notify::new());
         let failed = CancellationToken::new();
@@ -115,6 +117,7 @@ impl Store {
             path: path.to_owned(),
             db,
             records: records.clone(),
+            index: index.clone(),
             log,
             file,
             commands: queue,
@@ -135,6 +138,7 @@ impl Store {
             .map_err(at(path))?;
         let store = Self {
             records,
+            index,
             commands,
             durable: watch_durable,
             count,

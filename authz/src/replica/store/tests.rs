@@ -207,6 +207,61 @@ async fn sweeping_removes_what_is_dead_and_nothing_else() {
     assert_eq!((store.len(), loaded.entries.as_slice()), (100, &entries[2..]));
 }
 
+/// Each of the first 2000 numbers' records: as the index has it, and as sled has it.
+fn both(store: &Store) -> [Vec<Option<sled::IVec>>; 2] {
+    let ids: Vec<_> = (0..2000).map(|number| numbered(number, 0).token).collect();
+    let indexed = ids.iter().map(|id| store.index.get(id)).collect();
+    let stored = ids.iter().map(|id| store.records.get(id.as_bytes()).unwrap()).collect();
+    [indexed, stored]
+}
+
+#[tokio::test]
+async fn the_index_has_what_sled_has() {
+    let directory = TempDir::new().unwrap();
+    let (store, _) = Store::open(directory.path(), 1500).unwrap();
+    let (generation, dead) = (generation(), 10_000);
+    store.place().await.unwrap().append(generation, &[], start());
+    for number in 0..1500 {
+        store.put(generation, numbered(number, dead + number % 2));
+    }
+    settle(&store).await;
+    for number in 0..100 {
+        store.put(generation, numbered(number, dead + 1)); // another one in its place
+        store.put(generation, numbered(1500 + number, dead + 1)); // there is no room for these
+    }
+    settle(&store).await;
+    let [indexed, stored] = both(&store);
+    assert_eq!(stored.iter().flatten().count(), 1500);
+    assert_eq!(indexed, stored);
+    sweep(&store, Sweep::Records, NOW).await;
+    let [indexed, stored] = both(&store);
+    assert_eq!(stored.iter().flatten().count(), 800);
+    assert_eq!(indexed, stored);
+    store.close().await;
+    drop(store);
+
+    let (store, _) = Store::open(directory.path(), 1500).unwrap();
+    assert_eq!(both(&store)[0].iter().flatten().count(), 0);
+    assert!(store.get(&numbered(1, 0).token).unwrap().is_some());
+    store.put(generation, numbered(1, dead + 7));
+    settle(&store).await;
+    sweep(&store, Sweep::Records, NOW).await;
+    let [indexed, stored] = both(&store);
+    assert_eq!(stored.iter().flatten().count(), 800);
+    assert_eq!(indexed, stored);
+}
+
+#[tokio::test]
+async fn what_the_index_has_is_not_looked_for_in_sled() {
+    let directory = TempDir::new().unwrap();
+    let (store, _) = open(directory.path());
+    let generation = generation();
+    store.put(generation, record());
+    settle(&store).await;
+    store.records.clear().unwrap();
+    assert_eq!(store.get(&record().token).unwrap(), Some((generation, record())));
+}
+
 #[tokio::test]
 async fn a_sweep_of_another_generation_removes_nothing() {
     let directory = TempDir::new().unwrap();
