@@ -4,37 +4,48 @@
 //! cores and never waits for anything but the control plane, so the scheduler that would spread it costs more than
 //! the check. Connections are dealt out in turn; Envoy opens one for each of its own threads.
 
+mod eager;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use http::{Request, Response};
-use portcullis_proto::mesh::{Identity, Observer, connections};
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper::service::Service as HyperService;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use portcullis_proto::mesh::{Identity, Observer, Peer, connections};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tonic::transport::Server;
-use tower::Service;
-use tracing::warn;
+use tower::{Service, ServiceExt};
+use tracing::{debug, warn};
 
 use crate::pieces::Pieces;
+use eager::Eager;
 
 /// How long requests under way may take once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Requests at a time on one of Envoy's connections.
 const MAX_STREAMS: u32 = 1024;
+/// How long a connection is silent before it is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Connections that wait for a thread to take them.
 const BACKLOG: usize = 64;
 /// Before the next attempt to accept a connection, where one has failed: there may be no file descriptor left.
@@ -69,9 +80,6 @@ pub enum ServeError {
     /// A thread, or the runtime in it, could not be made.
     #[error("no thread to answer on: {0}")]
     Thread(#[source] io::Error),
-    /// The server failed.
-    #[error(transparent)]
-    Server(#[from] tonic::transport::Error),
     /// A thread has ended without being told to.
     #[error("a thread that answered has gone")]
     Gone,
@@ -92,7 +100,7 @@ pub async fn serve<S: Services>(
     for number in 0..threads.get() {
         let (connection, received) = mpsc::channel(BACKLOG);
         match start(number, received, services.clone(), mesh.clone(), stop.clone()) {
-            Ok(ended) => answering.spawn(async { ended.await.unwrap_or(Err(ServeError::Gone)) }),
+            Ok(ended) => answering.spawn(async { ended.await.map_err(|_| ServeError::Gone) }),
             Err(error) => {
                 outcome = Err(error);
                 break;
@@ -164,33 +172,53 @@ async fn accept(listener: &TcpListener) -> io::Result<StdStream> {
     connection.into_std()
 }
 
-/// Answers on the current thread.
+/// Answers on the current thread: nothing but HTTP/2, and without what tonic's own server puts around a service, which is
+/// a timer for each request, boxes, and a look at which HTTP it is.
 async fn answer<S: Services>(
     received: mpsc::Receiver<StdStream>,
     services: S,
     mesh: Mesh,
     shutdown: &CancellationToken,
-) -> Result<(), ServeError> {
+) {
+    let mut http2 = Builder::new(Eager);
+    http2.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(KEEP_ALIVE);
     let incoming = ReceiverStream::new(received).map(TcpStream::from_std);
-    let server = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .serve_with_incoming_shutdown(
-            services,
-            connections(incoming, mesh.identity, mesh.observer),
-            shutdown.clone().cancelled_owned(),
-        );
-    let drained = async {
-        shutdown.cancelled().await;
-        sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = server => Ok(ended?),
-        () = drained => {
-            warn!("requests were still under way after {DRAIN:?}");
-            Ok(())
+    let mut connections = pin!(connections(incoming, mesh.identity, mesh.observer));
+    let serving = GracefulShutdown::new();
+    loop {
+        let next = tokio::select! {
+            next = connections.next() => next,
+            () = shutdown.cancelled() => break,
+        };
+        match next {
+            Some(Ok(connection)) => {
+                let service = of_peer(services.clone(), connection.peer());
+                let connection = http2.serve_connection(TokioIo::new(connection), service);
+                let connection = serving.watch(connection);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        debug!(%error, "a connection broke off");
+                    }
+                });
+            }
+            Some(Err(error)) => debug!(%error, "a connection was lost before it was served"),
+            None => break,
         }
     }
+    if timeout(DRAIN, serving.shutdown()).await.is_err() {
+        warn!("requests were still under way after {DRAIN:?}");
+    }
+}
+
+/// The services, for the requests of one connection: each says whose it is.
+fn of_peer<S: Services>(
+    services: S,
+    peer: Peer,
+) -> impl HyperService<Request<Incoming>, Response = Response<Pieces>, Error = Infallible, Future: Send> {
+    TowerToHyperService::new(services.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request.map(Body::new)
+    }))
 }
 
 /// Begins to answer on a new thread. What is returned tells how that has ended.
@@ -200,12 +228,12 @@ fn start<S: Services>(
     services: S,
     mesh: Mesh,
     shutdown: CancellationToken,
-) -> Result<oneshot::Receiver<Result<(), ServeError>>, ServeError> {
+) -> Result<oneshot::Receiver<()>, ServeError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (end, ended) = oneshot::channel();
     let work = move || {
-        let result = runtime.block_on(answer(received, services, mesh, &shutdown));
-        let _ = end.send(result); // nobody waits for it where another thread has failed
+        runtime.block_on(answer(received, services, mesh, &shutdown));
+        let _ = end.send(()); // nobody waits for it where another thread has failed
     };
     thread::Builder::new().name(format!("check-{number}")).spawn(work).map_err(ServeError::Thread)?;
     Ok(ended)
