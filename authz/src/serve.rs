@@ -4,8 +4,6 @@
 //! cores and never waits for anything but the control plane, so the scheduler that would spread it costs more than
 //! the check. Connections are dealt out in turn; Envoy opens one for each of its own threads.
 
-mod eager;
-
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpStream as StdStream;
@@ -19,7 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::Service as HyperService;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use portcullis_proto::mesh::{Identity, Observer, Peer, connections};
@@ -38,7 +36,6 @@ use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
 use crate::pieces::Pieces;
-use eager::Eager;
 
 /// How long requests under way may take once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -180,7 +177,7 @@ async fn answer<S: Services>(
     mesh: Mesh,
     shutdown: &CancellationToken,
 ) {
-    let mut http2 = Builder::new(Eager);
+    let mut http2 = Builder::new(TokioExecutor::new());
     http2.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(KEEP_ALIVE);
     let incoming = ReceiverStream::new(received).map(TcpStream::from_std);
     let mut connections = pin!(connections(incoming, mesh.identity, mesh.observer));
