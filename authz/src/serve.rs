@@ -170,7 +170,8 @@ async fn accept(listener: &TcpListener) -> io::Result<StdStream> {
 }
 
 /// Answers on the current thread: nothing but HTTP/2, and without what tonic's own server puts around a service, which is
-/// a timer for each request, boxes, and a look at which HTTP it is.
+/// boxes, and a timer for each request. A check needs none: it waits for nothing longer than for its question's deadline, and
+/// ends when Envoy has given up.
 async fn answer<S: Services>(
     received: mpsc::Receiver<StdStream>,
     services: S,
@@ -179,28 +180,29 @@ async fn answer<S: Services>(
 ) {
     let mut http2 = Builder::new(TokioExecutor::new());
     http2.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(KEEP_ALIVE);
-    let incoming = ReceiverStream::new(received).map(TcpStream::from_std);
-    let mut connections = pin!(connections(incoming, mesh.identity, mesh.observer));
     let serving = GracefulShutdown::new();
-    loop {
-        let next = tokio::select! {
-            next = connections.next() => next,
-            () = shutdown.cancelled() => break,
-        };
-        match next {
-            Some(Ok(connection)) => {
-                let service = of_peer(services.clone(), connection.peer());
-                let connection = http2.serve_connection(TokioIo::new(connection), service);
-                let connection = serving.watch(connection);
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        debug!(%error, "a connection broke off");
-                    }
-                });
+    let serve = async |incoming| {
+        let mut connections = pin!(connections(incoming, mesh.identity, mesh.observer));
+        while let Some(connection) = connections.next().await {
+            match connection {
+                Ok(connection) => {
+                    let service = of_peer(services.clone(), connection.peer());
+                    let connection = http2.serve_connection(TokioIo::new(connection), service);
+                    let connection = serving.watch(connection);
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.await {
+                            debug!(?error, "a connection broke off");
+                        }
+                    });
+                }
+                Err(error) => debug!(%error, "a connection was lost before it was served"),
             }
-            Some(Err(error)) => debug!(%error, "a connection was lost before it was served"),
-            None => break,
         }
+    };
+    // Whoever is not served yet by then is not kept waiting for those who are.
+    tokio::select! {
+        () = serve(ReceiverStream::new(received).map(TcpStream::from_std)) => {}
+        () = shutdown.cancelled() => {}
     }
     if timeout(DRAIN, serving.shutdown()).await.is_err() {
         warn!("requests were still under way after {DRAIN:?}");

@@ -23,8 +23,8 @@ pub async fn ordinary(address: SocketAddr) {
     server.serve(address).await.unwrap();
 }
 
-/// With the messages of Portcullis and one thread, on tonic's own server. It says no more than that a request may go on; or, with `full`, all that
-/// Portcullis says, the same each time.
+/// With the messages of Portcullis and one thread, on tonic's own server. It says no more than that a request may go on; or,
+/// with `full`, all that Portcullis says, the same each time.
 pub async fn lean(address: SocketAddr, full: bool) {
     let listener = TcpListener::bind(address).await.unwrap();
     let observer: Arc<dyn Observer> = Arc::new(Metrics::default());

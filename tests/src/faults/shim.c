@@ -60,11 +60,18 @@ static _Atomic uint64_t watched[MAX_FD];
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t syncs;
 
+/* Without its journal a test would prove nothing: better that the program does not run. */
+static void fail(const char *what) {
+    fprintf(stderr, "fault shim: %s: %s\n", what, strerror(errno));
+    abort();
+}
+
 /* The test kills the program only while it has the journal locked for itself (shim.rs). Otherwise SIGKILL could come
  * after an operation and before its record: the kernel would have something that the journal has not. */
 static void begin(void) {
     pthread_mutex_lock(&order);
-    while (syscall(SYS_flock, journal, LOCK_SH) && errno == EINTR) {}
+    while (syscall(SYS_flock, journal, LOCK_SH))
+        if (errno != EINTR) fail("cannot lock the journal");
 }
 
 static void end(void) {
@@ -72,15 +79,10 @@ static void end(void) {
     pthread_mutex_unlock(&order);
 }
 
-/* A program that ends by itself ends between two operations, too. */
+/* A program that returns from main or calls exit() ends between two operations, too. After this nothing is done to
+ * files any more. */
 __attribute__((destructor)) static void finish(void) {
     if (journal >= 0) pthread_mutex_lock(&order);
-}
-
-/* Without its journal a test would prove nothing: better that the program does not run. */
-static void fail(const char *what) {
-    fprintf(stderr, "fault shim: %s: %s\n", what, strerror(errno));
-    abort();
 }
 
 __attribute__((constructor)) static void start(void) {

@@ -1,7 +1,7 @@
 //! A small library under the programs (`shim.c`): it journals what they do to their files, and shifts their wall
 //! clock. From the journal comes what a power cut would have left.
 //!
-//! A power cut here is SIGKILL, and then the watched directories are put back to what [`disk`] says that a disk
+//! A power cut here is SIGKILL between two operations, and then the watched directories are put back to what [`disk`] says that a disk
 //! might hold. It is repeatable from the seed as far as the program is.
 
 use std::fs::{self, File};
@@ -99,7 +99,7 @@ impl Shim {
     }
 
     /// What is wrong with the journal: the paths which it has otherwise than the watched directories, while no
-    /// program runs that is not stopped in the middle of something. Empty, unless it has missed something.
+    /// program runs. Empty, unless it has missed something.
     pub fn missed(&self) -> Result<Vec<PathBuf>, ShimError> {
         let bytes = fs::read(self.journal())?;
         let journaled = disk::everything(&self.before, &journal::parse(&bytes)?).0;

@@ -191,7 +191,10 @@ impl Stack {
 
     /// SIGTERM, and waits until it is gone.
     pub async fn stop(&mut self, part: Part) {
-        self.take(part).stop(STOP).await;
+        self.signal(part, Signal::TERM);
+        let running = self.parts.get_mut(&part).and_then(|state| state.running.as_mut());
+        let _ = timeout(STOP, running.expect("a part that runs").exited()).await;
+        self.kill(part).await; // where that was not enough
     }
 
     /// SIGKILL, and waits until it is gone.

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use http::StatusCode;
 use portcullis_tests::client::Client;
 use portcullis_tests::stack::{Part, Stack};
+use rustix::process::Signal;
 
 /// Otherwise a write could go by unseen, and every power cut would keep it.
 #[tokio::test]
@@ -21,8 +22,13 @@ async fn the_journal_misses_nothing() {
     let tokens = client.login("ada").await;
     assert_eq!(client.status(&tokens.access_token).await, StatusCode::OK);
     for part in [Part::Authz(0), Part::ControlPlane] {
-        for _ in 0..2 {
-            stack.stop(part).await;
+        for stops in [true, false] {
+            if stops {
+                stack.stop(part).await;
+            } else {
+                stack.signal(part, Signal::STOP);
+                stack.kill(part).await;
+            }
             assert_eq!(stack.shim(part).missed().unwrap(), Vec::<PathBuf>::new());
             stack.start(part).await;
         }

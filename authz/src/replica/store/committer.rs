@@ -231,7 +231,7 @@ impl Committer {
         self.log.apply_batch(std::mem::take(&mut batch.log))?;
         batch.changes |= !batch.records.is_empty();
         let mut records = sled::Batch::default();
-        let mut changes = Vec::with_capacity(batch.records.len());
+        let mut followed = Vec::with_capacity(batch.records.len());
         let before = self.count.load(Ordering::Relaxed);
         let mut count = before;
         for (id, value) in batch.records.drain() {
@@ -241,12 +241,12 @@ impl Committer {
                 Some(value) => {
                     let value = sled::IVec::from(value);
                     records.insert(id.as_bytes(), value.clone());
-                    changes.push((id, Some(value)));
+                    followed.push((id, Some(value)));
                     count += usize::from(!known);
                 }
                 None => {
                     records.remove(id.as_bytes());
-                    changes.push((id, None));
+                    followed.push((id, None));
                     count -= usize::from(known);
                 }
             }
@@ -255,7 +255,7 @@ impl Committer {
             records.insert(layout::COUNT_KEY, &layout::encode_count(count));
         }
         self.records.apply_batch(records)?;
-        self.index.follow(changes);
+        self.index.follow(followed);
         self.count.store(count, Ordering::Relaxed);
         Ok(())
     }

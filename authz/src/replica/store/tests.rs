@@ -244,7 +244,9 @@ async fn the_index_has_what_sled_has() {
     assert_eq!(both(&store)[0].iter().flatten().count(), 0);
     assert!(store.get(&numbered(1, 0).token).unwrap().is_some());
     store.put(generation, numbered(1, dead + 7));
+    store.put(Generation::generate(&SystemRandom), numbered(1999, dead + 7)); // not of this life
     settle(&store).await;
+    assert!(both(&store)[0][1999].is_some());
     sweep(&store, Sweep::Records, NOW).await;
     let [indexed, stored] = both(&store);
     assert_eq!(stored.iter().flatten().count(), 800);

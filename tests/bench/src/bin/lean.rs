@@ -1,4 +1,4 @@
-//! Allows everything, as cheaply as Portcullis answers at all: `lean [full] ADDRESS`.
+//! Allows everything, as cheaply as a server of tonic's can: `lean [full] ADDRESS`.
 
 #![allow(clippy::unwrap_used, reason = "a measurement")]
 
