@@ -1,9 +1,10 @@
 //! The programs that a running Portcullis is made of, and how each is started.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::{env, io};
 
 use portcullis_proto::random::{SystemRandom, bytes};
 use serde_json::{Value, json};
@@ -108,6 +109,10 @@ impl Place {
     }
 }
 
+/// Locks on the ports that this process was given, for as long as it lives: no other test gets one of them while nobody
+/// listens there yet.
+static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
 /// Loopback addresses that nobody listens on, all different.
 ///
 /// None of them is of those that systems give to outgoing connections (from 32768 on, or higher): while a program
@@ -116,11 +121,19 @@ pub fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
     /// More than there can be ports in use.
     const ATTEMPTS: usize = 10_000;
     let candidates = (0..ATTEMPTS).map(|_| 11_000 + u16::from_ne_bytes(bytes(&SystemRandom)) % 21_000);
-    let listeners: Vec<_> =
-        candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).take(N).collect();
+    let places = env::temp_dir().join("portcullis-test-ports");
+    fs::create_dir_all(&places)?;
+    let taken = candidates.filter_map(|port| {
+        let place = File::create(places.join(port.to_string())).ok()?;
+        place.try_lock().ok()?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).ok()?;
+        Some((listener, place))
+    });
+    let (listeners, held): (Vec<_>, Vec<_>) = taken.take(N).unzip();
     if listeners.len() < N {
         return Err(io::ErrorKind::AddrNotAvailable.into());
     }
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).extend(held);
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for (address, listener) in addresses.iter_mut().zip(&listeners) {
         *address = listener.local_addr()?;
