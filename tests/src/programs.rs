@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, io};
 
 use portcullis_proto::random::{SystemRandom, bytes};
+use rustix::process::getuid;
 use serde_json::{Value, json};
 
 use crate::binaries::{Missing, envoy, workspace};
@@ -121,7 +122,8 @@ pub fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
     /// More than there can be ports in use.
     const ATTEMPTS: usize = 10_000;
     let candidates = (0..ATTEMPTS).map(|_| 11_000 + u16::from_ne_bytes(bytes(&SystemRandom)) % 21_000);
-    let places = env::temp_dir().join("portcullis-test-ports");
+    // A user's own: what others have made could not be written to.
+    let places = env::temp_dir().join(format!("portcullis-test-ports-{}", getuid().as_raw()));
     fs::create_dir_all(&places)?;
     let taken = candidates.filter_map(|port| {
         let place = File::create(places.join(port.to_string())).ok()?;

@@ -1,8 +1,8 @@
 //! A small library under the programs (`shim.c`): it journals what they do to their files, and shifts their wall
 //! clock. From the journal comes what a power cut would have left.
 //!
-//! A power cut here is SIGKILL between two operations, and then the watched directories are put back to what [`disk`] says that a disk
-//! might hold. It is repeatable from the seed as far as the program is.
+//! A power cut here is SIGKILL between two operations, and then the watched directories are put back to what
+//! [`disk`] says that a disk might hold. It is repeatable from the seed as far as the program is.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
