@@ -19,6 +19,7 @@ use portcullis_proto::seal::Sealed;
 use portcullis_proto::time::Timestamp;
 
 const LOOKUPS: u64 = 200_000;
+const EPOCH: Epoch = Epoch([1; 16]);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -56,7 +57,7 @@ fn measure(records: &str) {
 async fn fill(directory: &Path, records: u64) {
     let (store, _) = Store::open(directory, usize::try_from(records).unwrap()).unwrap();
     let generation = Generation::generate(&SystemRandom);
-    store.place().await.unwrap().append(generation, &[], Position::start(Epoch([1; 16])));
+    store.place().await.unwrap().append(generation, &[], Position::start(EPOCH));
     let began = Instant::now();
     for number in 0..records {
         store.put(generation, record(number));
@@ -68,6 +69,11 @@ async fn fill(directory: &Path, records: u64) {
     while (store.len() as u64) < records {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    // They count when they are written. They are durable when this is, which comes behind them.
+    let (mut durable, start) = (store.durable(), Position::start(EPOCH));
+    let end = Position { sequence: Sequence(1), ..start };
+    store.place().await.unwrap().append(generation, &[], end);
+    durable.wait_for(|durable| *durable == Some((generation, end.sequence))).await.unwrap();
     println!("filled with {records} records in {:.1?}; memory: {} MB", began.elapsed(), memory());
     tokio::time::sleep(Duration::from_mins(1)).await; // to be killed
 }

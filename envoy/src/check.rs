@@ -41,7 +41,7 @@ pub(crate) fn edge(edge: &Edge) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// Envoy refuses empty buckets, and takes a stream of no length for one without end.
+/// Envoy refuses empty buckets, and takes no time for one without end.
 fn limits(limits: &Limits) -> Result<(), RenderError> {
     let rates = [
         ("register", limits.register),
@@ -61,8 +61,15 @@ fn limits(limits: &Limits) -> Result<(), RenderError> {
             return Err(RenderError::Limit(name));
         }
     }
-    if limits.stream.is_zero() {
-        return Err(RenderError::Limit("stream"));
+    for (name, time) in [
+        ("stream", limits.stream),
+        ("request", limits.request),
+        ("idle_stream", limits.idle_stream),
+        ("idle_connection", limits.idle_connection),
+    ] {
+        if time.is_zero() {
+            return Err(RenderError::Limit(name));
+        }
     }
     Ok(())
 }

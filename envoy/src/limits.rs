@@ -20,6 +20,13 @@ pub struct Limits {
     pub body_bytes: u32,
     /// How long one request to an MCP server may last, its event stream included: 15 min.
     pub stream: Duration,
+    /// How long a request, its body included, may take to come: 60 s.
+    pub request: Duration,
+    /// How long nothing may come either way in an exchange with an MCP server: 10 min.
+    pub idle_stream: Duration,
+    /// How long a client's connection may have no request under way before it is drained, which takes 5 s: 60 s. Less where
+    /// room gets scarce.
+    pub idle_connection: Duration,
     /// Connections of clients, all together: 20,000.
     pub connections: u32,
 }
@@ -46,6 +53,9 @@ impl Default for Limits {
             streams_per_user: 120,
             body_bytes: 4 << 20,
             stream: Duration::from_mins(15),
+            request: Duration::from_mins(1),
+            idle_stream: Duration::from_mins(10),
+            idle_connection: Duration::from_mins(1),
             connections: 20_000,
         }
     }

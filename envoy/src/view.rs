@@ -8,6 +8,7 @@ mod server;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use askama::Template;
 
@@ -60,6 +61,9 @@ struct MeshView {
 struct LimitsView {
     body_bytes: u32,
     stream: Quoted,
+    request: Quoted,
+    idle_stream: Quoted,
+    idle_connection: Quoted,
     streams_per_user: u32,
     connections: u32,
     /// Questions to authz at a time.
@@ -115,7 +119,10 @@ impl View {
             virtual_hosts: hosts.collect::<Result<_, _>>()?,
             limits: LimitsView {
                 body_bytes: edge.limits.body_bytes,
-                stream: Quoted::new(format!("{}s", edge.limits.stream.as_secs_f64())),
+                stream: Quoted::seconds(edge.limits.stream),
+                request: Quoted::seconds(edge.limits.request),
+                idle_stream: Quoted::seconds(edge.limits.idle_stream),
+                idle_connection: Quoted::seconds(edge.limits.idle_connection),
                 streams_per_user: edge.limits.streams_per_user,
                 connections: edge.limits.connections,
                 checks: CHECKS * edge.authz.len(),
@@ -143,6 +150,11 @@ fn utf8(path: &Path) -> Result<Quoted, RenderError> {
 impl Quoted {
     fn new(text: impl Into<String>) -> Self {
         Self(serde_json::Value::String(text.into()).to_string())
+    }
+
+    /// Protobuf's `Duration`, as its JSON has it.
+    fn seconds(time: Duration) -> Self {
+        Self::new(format!("{}s", time.as_secs_f64()))
     }
 }
 

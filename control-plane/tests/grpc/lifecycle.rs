@@ -89,3 +89,29 @@ async fn an_instance_that_does_not_read_does_not_keep_it_from_stopping() {
     assert!(seconds <= 12, "{seconds} s");
     assert!(plane.app.instances.list().is_empty());
 }
+
+#[tokio::test]
+async fn t17_a_connection_has_a_thousand_calls_and_streams_and_more_wait() {
+    let plane = Plane::start().await;
+    let ask = async |channel| HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+    let shared = plane.channel().await;
+    let mut streams = Vec::new();
+    for _ in 0..1_000 {
+        let watch = in_time(HealthClient::new(shared.clone()).watch(HealthCheckRequest::default())).await;
+        streams.push(watch.unwrap().into_inner());
+    }
+    let mut waiting = std::pin::pin!(ask(shared));
+    // Other connections have as many of their own.
+    let others = async {
+        for _ in 0..10 {
+            ask(plane.channel().await).await.unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = &mut waiting => panic!("one more had its turn: {answer:?}"),
+        () = in_time(others) => {}
+    }
+    streams.pop();
+    in_time(waiting).await.unwrap();
+}

@@ -139,6 +139,10 @@ fn no_limit_is_zero() {
     assert_eq!(refusal(|edge| edge.limits.body_bytes = 0), "limit body_bytes must not be zero");
     let nothing = std::time::Duration::ZERO;
     assert_eq!(refusal(|edge| edge.limits.stream = nothing), "limit stream must not be zero");
+    assert_eq!(refusal(|edge| edge.limits.request = nothing), "limit request must not be zero");
+    assert_eq!(refusal(|edge| edge.limits.idle_stream = nothing), "limit idle_stream must not be zero");
+    let refused = refusal(|edge| edge.limits.idle_connection = nothing);
+    assert_eq!(refused, "limit idle_connection must not be zero");
 }
 
 #[test]

@@ -50,8 +50,9 @@ impl Extents {
         Self {
             ladder: ladder::Extent {
                 records: 1_000_000,
-                rounds: 5,
-                time: Duration::from_secs(3),
+                // Many and short: the machine changes its pace more between minutes than within a second.
+                rounds: 15,
+                time: Duration::from_secs(1),
                 connections: 32,
                 rate: 2_000.0,
                 peers,

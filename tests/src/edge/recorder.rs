@@ -8,15 +8,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
-use http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::IntervalStream;
 
 /// Stands in for an MCP server or the control plane. It answers 200, or what the request's `x-answer` says; and with
-/// headers that an MCP server should better not send. A path that ends with `/events` never stops answering.
+/// headers that an MCP server should better not send. A path that ends with `/events` never stops
+/// answering, and one that ends with `/silent` begins to and says no more.
 #[derive(Debug)]
 pub struct Recorder {
     address: SocketAddr,
@@ -75,15 +76,20 @@ impl Drop for Recorder {
 async fn record(State(log): State<Log>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Read, since an answer before the end of the request may be lost with the connection.
-    axum::body::to_bytes(body, 16 << 20).await.unwrap();
+    if axum::body::to_bytes(body, 16 << 20).await.is_err() {
+        return StatusCode::BAD_REQUEST.into_response(); // to nobody: the request was given up
+    }
     let status = parts.headers.get("x-answer").map_or("200", |status| status.to_str().unwrap()).to_owned();
-    let endless = parts.uri.path().ends_with("/events");
+    let answer: fn() -> Body = match parts.uri.path().rsplit('/').next() {
+        Some("events") => || Body::from_stream(ticks()),
+        Some("silent") => || Body::from_stream(ticks().take(1).chain(tokio_stream::pending())),
+        _ => || Body::from("from upstream"),
+    };
     log.lock().unwrap().push(Recorded {
         method: parts.method,
         target: parts.uri.to_string(),
         headers: parts.headers,
     });
-    let body = if endless { Body::from_stream(ticks()) } else { Body::from("from upstream") };
     Response::builder()
         .status(status.as_str())
         .header("www-authenticate", "Bearer realm=\"upstream\"")
@@ -91,7 +97,7 @@ async fn record(State(log): State<Log>, request: Request) -> Response {
         .header("access-control-allow-origin", "*")
         .header("access-control-allow-credentials", "true")
         .header("mcp-session-id", "s-1")
-        .body(body)
+        .body(answer())
         .unwrap()
 }
 

@@ -9,6 +9,7 @@ mod mesh;
 mod oauth;
 mod paths;
 mod spoofing;
+mod times;
 mod tls;
 mod trailers;
 mod upstream;
