@@ -110,7 +110,12 @@ impl Checker {
         findings.token = Some(id);
         let (known, now) = match self.replica.resident(id)? {
             Some(known) => (known, now),
-            None => (self.resolver.resolve(id, incoming.neighbourhood()).await?, self.clock.now()),
+            None => {
+                let known = self.resolver.resolve(id, incoming.neighbourhood()).await?;
+                let now = self.clock.now();
+                self.replica.ready(now)?; // it took its time
+                (known, now)
+            }
         };
         findings.known = Some(known.clone());
         let permit = self.replica.judge(server, &known, now)?;
@@ -131,6 +136,7 @@ impl Checker {
         };
         let Some(known) = renewed else { return self.open(&permit, token, server) };
         let now = self.clock.now();
+        self.replica.ready(now)?;
         let permit = self.replica.judge(server, &known, now)?; // it may have been revoked since
         if lifetime(&permit, revision, now) == Lifetime::Over {
             return Err(Outage::CredentialExpired.into());

@@ -180,6 +180,9 @@ async fn answer<S: Services>(
 ) {
     let mut http2 = Builder::new(TokioExecutor::new());
     http2.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(KEEP_ALIVE);
+    // Whoever sends and cancels requests at the edge has Envoy do so here, on a connection that all share. By default the
+    // 21st that comes too soon ends it.
+    http2.max_pending_accept_reset_streams(MAX_STREAMS as usize);
     let serving = GracefulShutdown::new();
     let serve = async |incoming| {
         let mut connections = pin!(connections(incoming, mesh.identity, mesh.observer));

@@ -134,6 +134,8 @@ pub fn grpc(app: &Arc<App>, streams: TaskTracker, shutdown: CancellationToken) -
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(CONCURRENT_STREAMS)
+        // After a pause, those who have given up meanwhile take nobody's connection along.
+        .http2_max_pending_accept_reset_streams(Some(CONCURRENT_STREAMS as usize))
         .add_service(InterceptedService::new(replica, guard(Role::Authz)))
         .add_service(InterceptedService::new(admin, guard(Role::Admin)))
 }

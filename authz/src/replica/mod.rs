@@ -176,14 +176,14 @@ impl Replica {
         // Nothing changes until the record is in the queue: a sweep that begins meanwhile comes behind it, and so
         // does a stream.
         let _unchanged = self.changing();
-        // This era's, although it was asked for earlier: what a stream that has begun since makes doubtful is sorted out below.
+        // This era's, although it was asked for earlier: where a stream has begun since, it is not kept.
         let known = Arc::new(Known { record: record.clone(), generation, era: self.hot.era() });
         let view = self.view();
-        if stream == view.stream || record.born <= view.applied() {
+        if stream == view.stream {
             self.hot.insert(known.clone());
-        }
-        if view.may_keep(&record) {
-            self.store.put(generation, record);
+            if view.may_keep(&record) {
+                self.store.put(generation, record);
+            }
         }
         known
     }

@@ -14,5 +14,6 @@ mod mesh;
 mod outdated;
 mod passthrough;
 mod request_path;
+mod resets;
 mod resolve;
 mod sync;

@@ -220,6 +220,27 @@ async fn t32_an_answer_from_before_the_stream_is_not_kept_where_it_was_born_afte
     }
 }
 
+/// The new stream's position may be another log's: by it nobody can tell whether the answer counts there.
+#[tokio::test]
+async fn t32_no_answer_from_before_the_stream_is_kept() {
+    let World { mut control, stream, service, directory: _directory } = World::new().await;
+    let (late, record) = issue();
+    control.knows(&TokenRecord { born: Sequence(0), ..record });
+    control.hold();
+    let (verdict, _stream) = tokio::join!(service.check(&late), async {
+        control.wait_asked(1).await;
+        drop(stream);
+        let stream = control.catch_up(Log::new(1)).await;
+        control.release();
+        stream
+    });
+    assert_eq!(verdict.status, 200);
+    for asked in [2, 2] {
+        assert_eq!(service.check(&late).await.status, 200);
+        assert_eq!(control.asked(), asked);
+    }
+}
+
 #[tokio::test]
 async fn records_are_kept_across_a_restart() {
     let mut world = World::new().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use portcullis_proto::ids::Sequence;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -44,8 +45,8 @@ enum LoginError {
     Empty,
     #[error("the server or its provider is not configured any more")]
     NotConfigured,
-    #[error("the client was forgotten or revoked meanwhile")]
-    ClientGone,
+    #[error("the client was forgotten, or it or the user was revoked meanwhile")]
+    Gone,
     #[error("the client is not what it was any more: {0}")]
     Client(#[from] ClientError),
     #[error("{}", .0.reached())]
@@ -58,6 +59,15 @@ enum LoginError {
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why what a login has come to is not kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NotKept {
+    /// There are too many of its kind.
+    Limit(Limit),
+    /// It was revoked meanwhile.
+    Gone,
 }
 
 /// Finishes the login, and sends the browser to what it was for.
@@ -74,6 +84,8 @@ pub async fn callback(
         return unknown_login();
     };
     let (state, browser) = (StateId::of(state), BrowserId::of(cookie.as_str()));
+    // Whoever is revoked from now on, while the provider is asked, is meant.
+    let since = app.store.head().borrow().sequence;
     let pending = match app.store.take_pending(&state, &browser, app.now()).await {
         Ok(Some(pending)) if is_for(&pending, &issuer) => pending,
         Ok(_) => {
@@ -94,7 +106,7 @@ pub async fn callback(
     {
         return page;
     }
-    match log_in(&app, &issuer, &cookie, &params, &pending).await {
+    match log_in(&app, &issuer, &cookie, &params, &pending, since).await {
         Ok(response) => response,
         Err(error) => refuse(&app, &issuer, &pending, &error).await,
     }
@@ -107,10 +119,9 @@ async fn log_in(
     browser: &Browser,
     params: &Params,
     pending: &Pending,
+    since: Sequence,
 ) -> Result<Response, LoginError> {
     let late = |_| ProviderError::Unreachable("no answer in time".into());
-    // Whoever is revoked while the provider is asked is meant.
-    let since = app.store.head().borrow().sequence;
     match &pending.purpose {
         Purpose::Authorization(request) => {
             let identified = async {
@@ -132,7 +143,7 @@ async fn log_in(
             let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending));
             let (identity, _) = identified.await.map_err(late)??;
             let opened = account::open_session(app, issuer, &pending.provider, since, identity).await?;
-            let opened = opened.map_err(LoginError::Limit)?;
+            let opened = opened?;
             Metrics::count(&app.metrics.logins, "account");
             Ok(opened)
         }
@@ -189,7 +200,7 @@ async fn authorize(
 ) -> Result<Response, LoginError> {
     if user_token::is_missing(app, &grant).await? {
         let asked = super::user_token::begin(app, browser, request, grant).await?;
-        let asked = asked.map_err(LoginError::Limit)?;
+        let asked = asked?;
         Metrics::count(&app.metrics.logins, "token_asked");
         return Ok(asked);
     }
@@ -200,7 +211,7 @@ async fn authorize(
             grant::log(&grant);
             Ok(see_other(&grant::success_url(issuer, request, &text)))
         }
-        Granted::Gone => Err(LoginError::ClientGone),
+        Granted::Gone => Err(LoginError::Gone),
     }
 }
 
@@ -258,4 +269,15 @@ async fn refuse(app: &App, issuer: &Issuer, pending: &Pending, error: &LoginErro
     };
     Metrics::count(&app.metrics.logins, outcome);
     response
+}
+
+// === impl LoginError ===
+
+impl From<NotKept> for LoginError {
+    fn from(why: NotKept) -> Self {
+        match why {
+            NotKept::Limit(limit) => Self::Limit(limit),
+            NotKept::Gone => Self::Gone,
+        }
+    }
 }

@@ -10,6 +10,7 @@ use portcullis_proto::random;
 
 use super::authorize::refusal_url;
 use super::browser::{Browser, is_same_origin};
+use super::callback::NotKept;
 use super::destination;
 use super::extract::{AtIssuer, Form};
 use super::grant::{self, Ready};
@@ -39,13 +40,13 @@ pub enum Untaken {
     Check(#[from] CheckError),
 }
 
-/// Keeps the login until there is a token, and asks for one. The limit where too many are waiting.
+/// Keeps the login until there is a token, and asks for one.
 pub(super) async fn begin(
     app: &App,
     browser: &Browser,
     request: &AuthorizationRequest,
     grant: Grant,
-) -> Result<Result<Response, Limit>, StoreError> {
+) -> Result<Result<Response, NotKept>, StoreError> {
     let id = random::base62(app.random.as_ref(), 43);
     let enrolment = Enrolment {
         request: request.clone(),
@@ -55,9 +56,10 @@ pub(super) async fn begin(
         expires_at: app.now().after(enrolment::LIFETIME),
     };
     match app.store.enrol(EnrolmentId::of(&id), enrolment.clone(), app.config.limits.pending).await? {
-        Begun::Done => Ok(Ok(ask(app, browser, &id, &enrolment, None).await)),
-        Begun::Full => Ok(Err(Limit::Enrolments)),
-        Begun::TooMany => Ok(Err(Limit::EnrolmentsOfUser)),
+        Some(Begun::Done) => Ok(Ok(ask(app, browser, &id, &enrolment, None).await)),
+        Some(Begun::Full) => Ok(Err(NotKept::Limit(Limit::Enrolments))),
+        Some(Begun::TooMany) => Ok(Err(NotKept::Limit(Limit::EnrolmentsOfUser))),
+        None => Ok(Err(NotKept::Gone)),
     }
 }
 

@@ -53,7 +53,8 @@ macro_rules! contract {
                 the_last_answer_is_not_given_again_where_it_is_of_no_use,
                 t21_however_fast_they_follow_each_other_an_old_token_kills_the_grant;
             revocation: a_token_dies_alone, every_scope_ends_what_it_names_and_nothing_else,
-                what_is_granted_later_is_alive, what_is_dead_stays_dead_for_every_operation;
+                what_is_granted_later_is_alive, what_is_dead_stays_dead_for_every_operation,
+                t20_what_was_decided_before_a_revocation_is_never_kept_after_it, what_waits_outlasts_the_revocation_of_another;
             log: it_starts_empty, every_revocation_appends, work_that_begins_makes_the_log_its_own, it_can_be_followed_from_any_position,
                 a_foreign_position_is_refused, an_entry_outlives_every_access_token,
                 the_head_moves_only_to_what_can_be_read;

@@ -20,8 +20,14 @@ pub trait UserStore: Send + Sync + 'static {
     // --- logins that wait for a token of the user's own ---
 
     /// Keeps an enrolment (its grant's `born` set to the log's head where that is less), unless `quota` of them are there
-    /// already, or [so many](crate::oauth::enrolment::MOST_OF_A_USER) of its user.
-    async fn enrol(&self, id: EnrolmentId, enrolment: Enrolment, quota: usize) -> Result<Begun, StoreError>;
+    /// already, or [so many](crate::oauth::enrolment::MOST_OF_A_USER) of its user. `None` where what it is to become has been
+    /// revoked since its `born`, or that cannot be told any more.
+    async fn enrol(
+        &self,
+        id: EnrolmentId,
+        enrolment: Enrolment,
+        quota: usize,
+    ) -> Result<Option<Begun>, StoreError>;
 
     /// Counts one more token that is going to be tried, and hands out the enrolment with that counted: to its own
     /// browser, in time, and where nothing has revoked what it will become. Where there have been enough
@@ -84,8 +90,14 @@ pub trait UserStore: Send + Sync + 'static {
     // --- sessions on the account page ---
 
     /// Keeps a session (its `born` set to the log's head where that is less), unless `quota` of them are there already, or
-    /// [so many](crate::oauth::session::MOST_OF_A_USER) of its user.
-    async fn open_session(&self, id: SessionId, session: Session, quota: usize) -> Result<Begun, StoreError>;
+    /// [so many](crate::oauth::session::MOST_OF_A_USER) of its user. `None` where it has been revoked since its `born`, or that
+    /// cannot be told any more.
+    async fn open_session(
+        &self,
+        id: SessionId,
+        session: Session,
+        quota: usize,
+    ) -> Result<Option<Begun>, StoreError>;
 
     /// A session that is not over and that nothing has revoked.
     async fn session(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError>;

@@ -140,9 +140,10 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     edge.send(&request.token(Answer::Allow)).await;
     edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;
     edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
+    edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4").token(Answer::Forbid)).await;
 
     let deadline = Instant::now() + Duration::from_secs(10);
-    while edge.envoy.access_log().lines().count() < 3 {
+    while edge.envoy.access_log().lines().count() < 4 {
         assert!(Instant::now() < deadline, "no access log");
         sleep(Duration::from_millis(20)).await;
     }
@@ -151,7 +152,7 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [allowed, forbidden, callback] = &records[..] else { panic!("three records: {log}") };
+    let [allowed, forbidden, callback, in_path] = &records[..] else { panic!("four records: {log}") };
     for (key, value) in [
         ("decision", "allow"),
         ("reason", "as the test asked"),
@@ -169,4 +170,5 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     }
     assert_eq!((&forbidden["decision"], &forbidden["status"]), (&"deny".into(), &403.into()));
     assert_eq!((&callback["decision"], &callback["route"]), (&Value::Null, &"callback".into()));
+    assert_eq!((&in_path["path"], &in_path["method"]), (&Value::Null, &"POST".into()));
 }

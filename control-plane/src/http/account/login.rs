@@ -13,6 +13,7 @@ use super::{PATH, forged};
 use crate::acting;
 use crate::app::App;
 use crate::http::browser::{Browser, is_same_origin};
+use crate::http::callback::NotKept;
 use crate::http::extract::{AtIssuer, Form};
 use crate::http::login::begin;
 use crate::http::page::{AccountLogin, Continue, limited, page, problem_going_back};
@@ -89,14 +90,14 @@ pub async fn log_in(
 }
 
 /// Opens a session for whoever has logged in, at a provider that was asked after `since`, and leads to the page. What the
-/// provider gave is of no use here. The limit where there are too many sessions.
+/// provider gave is of no use here.
 pub(in crate::http) async fn open_session(
     app: &App,
     issuer: &Issuer,
     provider: &ProviderName,
     since: Sequence,
     identity: Identity,
-) -> Result<Result<Response, Limit>, StoreError> {
+) -> Result<Result<Response, NotKept>, StoreError> {
     let cookie = SessionCookie::new(app.random.as_ref());
     let session = Session {
         issuer: issuer.identifier.clone(),
@@ -109,9 +110,10 @@ pub(in crate::http) async fn open_session(
     };
     let subject = session.subject.clone();
     match app.store.open_session(cookie.id(), session, app.config.limits.pending).await? {
-        Begun::Done => {}
-        Begun::Full => return Ok(Err(Limit::Sessions)),
-        Begun::TooMany => return Ok(Err(Limit::SessionsOfUser)),
+        Some(Begun::Done) => {}
+        Some(Begun::Full) => return Ok(Err(NotKept::Limit(Limit::Sessions))),
+        Some(Begun::TooMany) => return Ok(Err(NotKept::Limit(Limit::SessionsOfUser))),
+        None => return Ok(Err(NotKept::Gone)),
     }
     Metrics::count(&app.metrics.account, "logged_in");
     tracing::info!(%provider, %subject, "logged in to the account page");

@@ -223,7 +223,11 @@ async fn t20_whoever_is_revoked_while_the_provider_is_asked_is_not_let_in() {
     let revoke = async {
         exchanges.wait_for(|exchanges| !exchanges.is_empty()).await.unwrap();
         let scope = Scope::Subject(ProviderName::new("corp"), Subject::new("jane"));
-        login.world.app.revoke(scope, "test").await.unwrap();
+        let app = &login.world.app;
+        app.revoke(scope, "test").await.unwrap();
+        for _ in 0..20 {
+            app.store.sweep(app.now(), 1000).await.unwrap();
+        }
         login.world.provider.go_on();
     };
     let (answer, ()) = tokio::join!(login.back(&login.page.browser), revoke);

@@ -53,7 +53,7 @@ async fn waiting(world: &World, client: &Client, uri: &str) -> TokenPage {
     let (store, key) = (&world.app.store, EnrolmentId::of(&page.id));
     let mut enrolment = store.take_enrolment(&key, &id(&page.browser), world.now()).await.unwrap().unwrap();
     enrolment.request = leading_to(&enrolment.request, uri);
-    assert_eq!(store.enrol(key, enrolment, 100).await.unwrap(), Begun::Done);
+    assert_eq!(store.enrol(key, enrolment, 100).await.unwrap(), Some(Begun::Done));
     page
 }
 

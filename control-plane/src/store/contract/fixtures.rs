@@ -253,7 +253,7 @@ pub(crate) async fn enrol(store: &dyn Store, name: &str, client: &str) {
         register(store, client).await;
     }
     let enrolment = enrolment(name, client, at(0));
-    assert_eq!(store.enrol(EnrolmentId::of(name), enrolment, MANY).await.unwrap(), Begun::Done);
+    assert_eq!(store.enrol(EnrolmentId::of(name), enrolment, MANY).await.unwrap(), Some(Begun::Done));
 }
 
 /// The same, finished and redeemed for the tokens `<name>`.

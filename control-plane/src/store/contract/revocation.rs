@@ -1,14 +1,18 @@
 //! What is dead after a revocation, and what is not.
 
-use portcullis_proto::ids::{ClientId, GrantId, ProviderName, ServerName, Subject};
+use portcullis_proto::ids::{ClientId, GrantId, ProviderName, Sequence, ServerName, Subject};
 use portcullis_proto::revocation::Scope;
 
 use super::fixtures::{
-    ROTATION, access_id, answer, at, code, grant, head, is_accepted, is_live, issue, redeemed, refresh_id,
-    token_id,
+    MANY, ROTATION, access_id, answer, at, code, enrol, enrolment, finish, grant, head, is_accepted, is_live,
+    issue, redeemed, refresh_id, register, session, token_id,
 };
+use crate::oauth::enrolment::{Enrolment, EnrolmentId};
+use crate::oauth::grant::Grant;
+use crate::oauth::pending::BrowserId;
+use crate::oauth::session::{Session, SessionId};
 use crate::store::lease::Leasing;
-use crate::store::{Granted, Redeemed, Rotated, Store};
+use crate::store::{Enrolled, Finish, Granted, Redeemed, Rotated, Store};
 
 /// The scopes that end the grant `<name>`.
 fn scopes(name: &str) -> [Scope; 5] {
@@ -84,4 +88,40 @@ pub(crate) async fn what_is_dead_stays_dead_for_every_operation(store: &dyn Stor
         assert!(!is_live(store, kind).await && !is_accepted(store, "new", at(2)).await, "{kind}");
         assert_eq!(head(store), before, "{kind}");
     }
+}
+
+/// A provider takes its time while the sweeper goes about its work.
+pub(crate) async fn t20_what_was_decided_before_a_revocation_is_never_kept_after_it(store: &dyn Store) {
+    register(store, "c").await;
+    let born = Sequence(head(store));
+    let subject = Scope::Subject(ProviderName::new("provider"), Subject::new("c"));
+    store.revoke(subject, at(1)).await.unwrap();
+    for now in 1..200 {
+        store.sweep(at(now), MANY).await.unwrap();
+        let early = Grant { born, ..grant("early", "c", at(now)) };
+        let granted = store.grant(early.clone(), token_id("early"), code(&early)).await.unwrap();
+        assert_eq!(granted, Granted::Gone, "{now}");
+        let waiting = Enrolment { grant: early, ..enrolment("early", "c", at(now)) };
+        assert_eq!(store.enrol(EnrolmentId::of("early"), waiting, MANY).await.unwrap(), None, "{now}");
+        let session = Session { born, ..session("c", at(now)) };
+        assert_eq!(store.open_session(SessionId::of("early"), session, MANY).await.unwrap(), None, "{now}");
+    }
+    let later = Grant { born: Sequence(head(store)), ..grant("later", "c", at(200)) };
+    let granted = store.grant(later.clone(), token_id("later"), code(&later)).await.unwrap();
+    assert_eq!(granted, Granted::Done, "the user may log in again");
+}
+
+/// Users take their time too, and are not revoked by what others are.
+pub(crate) async fn what_waits_outlasts_the_revocation_of_another(store: &dyn Store) {
+    enrol(store, "e", "e").await;
+    store.revoke(Scope::Client(ClientId::new("another")), at(1)).await.unwrap();
+    for now in 1..200 {
+        store.sweep(at(now), MANY).await.unwrap();
+    }
+    let (id, browser) = (EnrolmentId::of("e"), BrowserId::of("browser"));
+    let born = Sequence(0); // as it was decided
+    let finish = finish("e", "e", at(200));
+    let finish = Finish { grant: Grant { born, ..finish.grant }, ..finish };
+    let finished = store.finish_enrolment(&id, &browser, finish, at(200)).await.unwrap();
+    assert_eq!(finished, Enrolled::Done(vec![]));
 }

@@ -78,8 +78,9 @@ pub(crate) async fn of_parallel_finishes_one_wins(store: &dyn Store) {
 
 pub(crate) async fn the_quota_counts_enrolments(store: &dyn Store) {
     register(store, "c").await;
-    let begin =
-        async |name: &str| store.enrol(EnrolmentId::of(name), enrolment(name, "c", at(0)), 1).await.unwrap();
+    let begin = async |name: &str| {
+        store.enrol(EnrolmentId::of(name), enrolment(name, "c", at(0)), 1).await.unwrap().unwrap()
+    };
     assert_eq!(begin("a").await, Begun::Done);
     assert_eq!(begin("b").await, Begun::Full);
     let taken = store.take_enrolment(&EnrolmentId::of("a"), &BrowserId::of("browser"), at(1)).await.unwrap();
@@ -115,7 +116,7 @@ pub(crate) async fn what_is_revoked_meanwhile_ends_an_enrolment(store: &dyn Stor
 
 pub(crate) async fn one_user_has_so_many_enrolments(store: &dyn Store) {
     let enrol = async |id: String, user| {
-        store.enrol(EnrolmentId::of(&id), enrolment(&id, user, at(0)), MANY).await.unwrap()
+        store.enrol(EnrolmentId::of(&id), enrolment(&id, user, at(0)), MANY).await.unwrap().unwrap()
     };
     register(store, "a").await;
     for number in 0..MOST_OF_A_USER {
@@ -157,7 +158,7 @@ pub(crate) async fn a_new_token_ends_the_access_tokens_that_had_the_old_one(stor
 pub(crate) async fn a_token_that_a_second_enrolment_brings_replaces_the_first(store: &dyn Store) {
     enrolled(store, "e", at(0)).await;
     let second = enrolment("second", "e", at(0));
-    store.enrol(EnrolmentId::of("second"), second, MANY).await.unwrap();
+    store.enrol(EnrolmentId::of("second"), second, MANY).await.unwrap().unwrap();
     let (id, browser) = (EnrolmentId::of("second"), BrowserId::of("browser"));
     let ended = store.finish_enrolment(&id, &browser, finish("second", "e", at(1)), at(1)).await.unwrap();
     let Enrolled::Done(entries) = ended else { panic!("{ended:?}") };

@@ -26,19 +26,23 @@ pub(super) enum Step<T> {
     Done(T),
 }
 
-/// Keeps an enrolment, unless there are too many. Its client need not make room meanwhile.
+/// Keeps an enrolment, unless there are too many. Its client need not make room meanwhile. `None` where what it is to
+/// become has been revoked since it was decided.
 pub(super) fn enrol(
     tx: &mut Tx<'_>,
     id: &EnrolmentId,
     mut enrolment: Enrolment,
     quota: usize,
-) -> Result<Begun, StoreError> {
+) -> Result<Option<Begun>, StoreError> {
+    if revocation::came_too_late(tx, &enrolment.grant.revoked_by(), enrolment.grant.born)? {
+        return Ok(None);
+    }
     if !holders::has_room(tx, &enrolment, enrolment::MOST_OF_A_USER)? {
-        return Ok(Begun::TooMany);
+        return Ok(Some(Begun::TooMany));
     }
     let enrolments: u64 = tx.present(&Key::meta(Meta::Enrolments))?;
     if enrolments >= quota as u64 {
-        return Ok(Begun::Full);
+        return Ok(Some(Begun::Full));
     }
     enrolment.grant.born = enrolment.grant.born.min(log::head(tx)?.sequence);
     tx.count(Meta::Enrolments, 1)?;
@@ -46,7 +50,7 @@ pub(super) fn enrol(
     holders::add(tx, &key, &enrolment);
     tx.insert(key, &enrolment, Some(enrolment.expires_at))?;
     clients::protect(tx, &enrolment.grant.client, enrolment.expires_at)?;
-    Ok(Begun::Done)
+    Ok(Some(Begun::Done))
 }
 
 /// Counts an attempt; one too many ends the enrolment.
@@ -101,7 +105,8 @@ pub(super) fn finish(
         return Ok(Step::More(revoked));
     }
     remove(tx, id, &kept)?;
-    if tokens::grant(tx, grant, &code_id, &code)? == Granted::Gone {
+    // What was kept is not revoked, however long ago it was decided.
+    if tokens::keep_grant(tx, grant, &code_id, &code)? == Granted::Gone {
         return Ok(Step::Done(Enrolled::Gone));
     }
     let entries = if replaces { renew(tx, &holder, now)? } else { Vec::new() };

@@ -8,7 +8,7 @@ use portcullis_proto::ids::{GrantId, Sequence};
 use portcullis_proto::revocation::{Entry, Scope};
 use portcullis_proto::time::Timestamp;
 
-use super::keys::{Key, Table};
+use super::keys::{Key, Meta, Table};
 use super::rows::{self, Kept, Read};
 use super::tx::Tx;
 use super::{log, owned, provider_clients};
@@ -65,6 +65,13 @@ pub(super) fn is_cut_off(read: &impl Read, scopes: &[Scope], born: Sequence) -> 
         }
     }
     Ok(false)
+}
+
+/// Whether it must not be kept: a wide revocation came after the birth, or may have come, since some have left no cutoff by
+/// now. The sweeper leaves each there for longer than anybody takes from the birth to the keeping.
+pub(super) fn came_too_late(tx: &Tx<'_>, scopes: &[Scope], born: Sequence) -> Result<bool, StoreError> {
+    let uncut: Option<Sequence> = tx.row(&Key::meta(Meta::Uncut))?;
+    Ok(uncut.is_some_and(|uncut| born < uncut) || is_cut_off(tx, scopes, born)?)
 }
 
 /// Live grants in the order of their ids. Takes as long as there are dead ones between them.

@@ -10,26 +10,29 @@ use super::{holders, log, revocation};
 use crate::oauth::session::{self, Session, SessionId};
 use crate::store::{Begun, StoreError};
 
-/// Keeps a session, unless there are too many.
+/// Keeps a session, unless there are too many. `None` where it has been revoked since it was decided.
 pub(super) fn open(
     tx: &mut Tx<'_>,
     id: &SessionId,
     mut session: Session,
     quota: usize,
-) -> Result<Begun, StoreError> {
+) -> Result<Option<Begun>, StoreError> {
+    if revocation::came_too_late(tx, &session.revoked_by(), session.born)? {
+        return Ok(None);
+    }
     if !holders::has_room(tx, &session, session::MOST_OF_A_USER)? {
-        return Ok(Begun::TooMany);
+        return Ok(Some(Begun::TooMany));
     }
     let sessions: u64 = tx.present(&Key::meta(Meta::Sessions))?;
     if sessions >= quota as u64 {
-        return Ok(Begun::Full);
+        return Ok(Some(Begun::Full));
     }
     session.born = session.born.min(log::head(tx)?.sequence);
     tx.count(Meta::Sessions, 1)?;
     let key = Key::session(id);
     holders::add(tx, &key, &session);
     tx.insert(key, &session, Some(session.expires_at))?;
-    Ok(Begun::Done)
+    Ok(Some(Begun::Done))
 }
 
 /// A session that is not over.

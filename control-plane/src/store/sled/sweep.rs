@@ -22,6 +22,10 @@ use crate::store::StoreError;
 /// How exactly the time of sweeps is noted.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
+/// How old a cutoff becomes, at least: older than any request, since what is born before it and kept after it has gone is
+/// refused, whether it was revoked or not.
+const CUTOFFS_STAY: Duration = Duration::from_mins(1);
+
 /// What a pass looks at, in this order: what wide revocations can have ended, then the cutoffs.
 const PASSED: [Table; 5] = [Table::Grant, Table::Enrolment, Table::Session, Table::Pending, Table::Cutoff];
 
@@ -35,10 +39,19 @@ struct Pass {
     at: Option<Key>,
 }
 
+/// Cutoffs that are to become old enough.
+#[derive(Serialize, Deserialize)]
+struct Aging {
+    /// Those up to here.
+    head: Sequence,
+    /// They were there then.
+    since: Timestamp,
+}
+
 /// Looks at up to `limit` rows of each kind, and tells how many it has removed.
 pub(super) fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
     note(tx, now)?;
-    Ok(expired(tx, now, limit)? + log::forget(tx, now, limit)? + cut_off(tx, limit)?)
+    Ok(expired(tx, now, limit)? + log::forget(tx, now, limit)? + cut_off(tx, now, limit)?)
 }
 
 /// Not at every sweep: a store in which nothing happens is to be written once a minute.
@@ -138,7 +151,7 @@ fn release<T: Held>(tx: &mut Tx<'_>, key: &Key) -> Result<(), StoreError> {
 
 /// Rows that a wide revocation has ended; after a whole pass over them, also the cutoffs that it has made useless.
 /// Looks at up to `limit` rows.
-fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
+fn cut_off(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
     if tx.scan(&Key::first(Table::Cutoff), &Key::end(Table::Cutoff), 1)?.is_empty() {
         return Ok(0);
     }
@@ -146,16 +159,24 @@ fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
         Some(pass) => pass,
         None => Pass { head: log::head(tx)?.sequence, at: None },
     };
+    let aging = aging(tx, now)?;
+    let old = (now.since(aging.since) >= CUTOFFS_STAY).then(|| aging.head.min(pass.head));
     let (mut left, mut removed) = (limit, 0);
-    let begun = pass.at.as_ref().and_then(Key::table);
-    for table in PASSED.into_iter().skip_while(|table| begun.is_some_and(|begun| begun != *table)) {
+    let reached = pass.at.as_ref().and_then(Key::table);
+    for table in PASSED.into_iter().skip_while(|table| reached.is_some_and(|reached| reached != *table)) {
+        if table == Table::Cutoff && old.is_none() {
+            break;
+        }
         let after = pass.at.take_if(|at| at.table() == Some(table)).unwrap_or_else(|| Key::first(table));
         let rows = tx.scan_after(&after, &Key::end(table), left)?;
         let at_end = rows.len() < left;
         left -= rows.len();
         pass.at = rows.last().map(|(key, _)| key.clone()).or(Some(after));
         for (key, bytes) in rows {
-            if is_over(tx, table, &key, &bytes, pass.head)? {
+            if is_over(tx, table, &key, &bytes, old)? {
+                if table == Table::Cutoff {
+                    note_uncut(tx, rows::decode(&key, &bytes)?)?;
+                }
                 removed += remove(tx, key)?;
             }
         }
@@ -165,12 +186,41 @@ fn cut_off(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
         }
     }
     tx.remove(Key::meta(Meta::Pass));
+    if old.is_some() {
+        tx.remove(Key::meta(Meta::Aging));
+    }
     Ok(removed)
 }
 
-/// Whether a wide revocation has ended the row. A cutoff itself is over once the pass has been everywhere: whatever
-/// was born before the cutoffs up to the pass's head and is dead, the pass has removed.
-fn is_over(tx: &Tx<'_>, table: Table, key: &Key, bytes: &[u8], head: Sequence) -> Result<bool, StoreError> {
+fn aging(tx: &mut Tx<'_>, now: Timestamp) -> Result<Aging, StoreError> {
+    let key = Key::meta(Meta::Aging);
+    if let Some(aging) = tx.row(&key)? {
+        return Ok(aging);
+    }
+    let aging = Aging { head: log::head(tx)?.sequence, since: now };
+    tx.put(key, &aging)?;
+    Ok(aging)
+}
+
+fn note_uncut(tx: &mut Tx<'_>, cutoff: Sequence) -> Result<(), StoreError> {
+    let key = Key::meta(Meta::Uncut);
+    let noted: Option<Sequence> = tx.row(&key)?;
+    if noted.is_none_or(|noted| noted < cutoff) {
+        tx.put(key, &cutoff)?;
+    }
+    Ok(())
+}
+
+/// Whether a wide revocation has ended the row. A cutoff itself is over once the pass has been everywhere, and it is old:
+/// whatever was born before the cutoffs up to the pass's head and is dead, the pass has removed, and nothing more is kept
+/// that was.
+fn is_over(
+    tx: &Tx<'_>,
+    table: Table,
+    key: &Key,
+    bytes: &[u8],
+    old: Option<Sequence>,
+) -> Result<bool, StoreError> {
     match table {
         Table::Grant => {
             let grant = rows::decode::<Kept<Grant>>(key, bytes)?.row;
@@ -191,7 +241,7 @@ fn is_over(tx: &Tx<'_>, table: Table, key: &Key, bytes: &[u8], head: Sequence) -
                 None => Ok(false), // a store that knew no birth of logins has kept it
             }
         }
-        _ => Ok(rows::decode::<Sequence>(key, bytes)? <= head),
+        _ => Ok(Some(rows::decode::<Sequence>(key, bytes)?) <= old),
     }
 }
 
@@ -224,21 +274,38 @@ mod tests {
             revoke(name).await;
         }
         // Keys have the name after its length: "old" is the first of them.
+        let cut_off_at = async |minute: u64| {
+            let now = at(1).after(CUTOFFS_STAY * u32::try_from(minute).unwrap());
+            store.committer.submit(move |tx| cut_off(tx, now, 2)).await.unwrap();
+        };
         for last in ["new-0", "new-2", "new-4"] {
-            cut_off_once(&store).await;
+            cut_off_at(1).await;
             assert!(pass().unwrap().at == Key::cutoff(&scope(last)), "up to {last}");
             assert!(!is_there("old") && new.iter().all(|name| is_there(name)));
         }
-        cut_off_once(&store).await;
+        cut_off_at(1).await;
         assert!(pass().is_none() && new.iter().all(|name| is_there(name)));
-        for _ in 0..5 {
-            cut_off_once(&store).await;
+        for minute in 2..7 {
+            cut_off_at(minute).await;
         }
         assert!(new.iter().all(|name| !is_there(name)));
     }
 
-    async fn cut_off_once(store: &crate::store::sled::SledStore) {
-        store.committer.submit(|tx| cut_off(tx, 2)).await.unwrap();
+    /// Whoever was born before it may still be on the way.
+    #[tokio::test]
+    async fn a_cutoff_stays_for_a_minute_and_what_it_would_have_cut_off_is_known_afterwards() {
+        let (_home, store) = fresh();
+        let is_there = || store.db.bytes(&Key::cutoff(&scope("c")).unwrap()).unwrap().is_some();
+        let uncut = || store.db.row::<Sequence>(&Key::meta(Meta::Uncut)).unwrap();
+        store.revoke(scope("c"), at(0)).await.unwrap();
+        let begun = Timestamp::from_millis(7_000);
+        for now in [begun, begun, begun.after(CUTOFFS_STAY - Duration::from_millis(1)), Timestamp::default()]
+        {
+            store.sweep(now, 100).await.unwrap();
+            assert!(is_there() && uncut().is_none());
+        }
+        store.sweep(begun.after(CUTOFFS_STAY), 100).await.unwrap();
+        assert!(!is_there() && uncut() == Some(Sequence(1)));
     }
 
     #[test]

@@ -70,6 +70,10 @@ pub(super) enum Meta {
     GrantsOfUsers,
     /// How far the sweeper has come in looking for grants that a wide revocation has ended.
     Pass,
+    /// Which cutoffs the sweeper may remove, and from when on.
+    Aging,
+    /// The latest of the cutoffs that it has removed.
+    Uncut,
     /// The time that sweeps have noted.
     SweptAt,
 }
@@ -142,6 +146,8 @@ impl Meta {
             Self::Sessions => "sessions",
             Self::GrantsOfUsers => "grants-of-users",
             Self::Pass => "pass",
+            Self::Aging => "aging",
+            Self::Uncut => "uncut",
             Self::SweptAt => "swept-at",
         }
     }

@@ -18,12 +18,24 @@ use crate::store::{Again, Granted, Issue, Redeemed, Rotated, StoreError};
 /// Keeps a grant and the code for it, and marks the client as used; not where it has been revoked since it was decided.
 pub(super) fn grant(
     tx: &mut Tx<'_>,
+    grant: Grant,
+    code_id: &TokenId,
+    code: &Code,
+) -> Result<Granted, StoreError> {
+    if revocation::came_too_late(tx, &grant.revoked_by(), grant.born)? {
+        return Ok(Granted::Gone);
+    }
+    keep_grant(tx, grant, code_id, code)
+}
+
+/// The same for a grant that nothing has revoked.
+pub(super) fn keep_grant(
+    tx: &mut Tx<'_>,
     mut grant: Grant,
     code_id: &TokenId,
     code: &Code,
 ) -> Result<Granted, StoreError> {
-    let revoked = revocation::is_cut_off(tx, &grant.revoked_by(), grant.born)?;
-    if revoked || !clients::mark_used(tx, &grant.client, grant.created_at)? {
+    if !clients::mark_used(tx, &grant.client, grant.created_at)? {
         return Ok(Granted::Gone);
     }
     grant.born = log::head(tx)?.sequence;

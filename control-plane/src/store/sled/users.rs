@@ -39,7 +39,12 @@ impl SledStore {
 
 #[async_trait]
 impl UserStore for SledStore {
-    async fn enrol(&self, id: EnrolmentId, enrolment: Enrolment, quota: usize) -> Result<Begun, StoreError> {
+    async fn enrol(
+        &self,
+        id: EnrolmentId,
+        enrolment: Enrolment,
+        quota: usize,
+    ) -> Result<Option<Begun>, StoreError> {
         self.committer.submit(move |tx| enrolments::enrol(tx, &id, enrolment, quota)).await
     }
 
@@ -115,7 +120,12 @@ impl UserStore for SledStore {
         tokio::task::spawn_blocking(list).await.map_err(backend)?
     }
 
-    async fn open_session(&self, id: SessionId, session: Session, quota: usize) -> Result<Begun, StoreError> {
+    async fn open_session(
+        &self,
+        id: SessionId,
+        session: Session,
+        quota: usize,
+    ) -> Result<Option<Begun>, StoreError> {
         self.committer.submit(move |tx| sessions::open(tx, &id, session, quota)).await
     }
 

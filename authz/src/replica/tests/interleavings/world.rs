@@ -28,7 +28,7 @@ impl Token {
             let position = replica.position().map(|position| position.sequence);
             let is_ahead = Some(self.record.born) > position;
             // It may hang on another log than the stream that has begun since.
-            self.learned = !is_ahead || asked.stream == replica.question().stream;
+            self.learned = asked.stream == replica.question().stream;
             self.fleeting = asked.generation != replica.generation() || is_ahead;
         }
     }

@@ -15,22 +15,25 @@ use crate::store::{Begun, Enrolled, Finish, Granted};
 // === impl Memory ===
 
 impl Memory {
-    pub(super) fn enrol(&mut self, id: [u8; 32], mut enrolment: Enrolment, quota: usize) -> Begun {
+    pub(super) fn enrol(&mut self, id: [u8; 32], mut enrolment: Enrolment, quota: usize) -> Option<Begun> {
+        if self.is_revoked(&enrolment.grant.revoked_by(), enrolment.grant.born) {
+            return None;
+        }
         let user = |enrolment: &Enrolment| {
             let grant = &enrolment.grant;
             (grant.provider.clone(), grant.subject.clone())
         };
         let own = self.enrolments.values().filter(|other| user(other) == user(&enrolment)).count();
         if own >= MOST_OF_A_USER {
-            return Begun::TooMany;
+            return Some(Begun::TooMany);
         }
         if self.enrolments.len() >= quota {
-            return Begun::Full;
+            return Some(Begun::Full);
         }
         self.protect(&enrolment.grant.client, enrolment.expires_at);
         enrolment.grant.born = enrolment.grant.born.min(self.head().sequence);
         self.enrolments.insert(id, enrolment);
-        Begun::Done
+        Some(Begun::Done)
     }
 
     fn enrolment(&self, id: [u8; 32], browser: BrowserId, now: Timestamp) -> Option<Enrolment> {
@@ -115,18 +118,21 @@ impl Memory {
         self.live_grants().into_iter().filter(|grant| grant.subject == *subject).collect()
     }
 
-    pub(super) fn open_session(&mut self, id: [u8; 32], mut session: Session, quota: usize) -> Begun {
+    pub(super) fn open_session(&mut self, id: [u8; 32], mut session: Session, quota: usize) -> Option<Begun> {
+        if self.is_revoked(&session.revoked_by(), session.born) {
+            return None;
+        }
         let user = |session: &Session| (session.provider.clone(), session.subject.clone());
         let own = self.sessions.values().filter(|other| user(other) == user(&session)).count();
         if own >= session::MOST_OF_A_USER {
-            return Begun::TooMany;
+            return Some(Begun::TooMany);
         }
         if self.sessions.len() >= quota {
-            return Begun::Full;
+            return Some(Begun::Full);
         }
         session.born = session.born.min(self.head().sequence);
         self.sessions.insert(id, session);
-        Begun::Done
+        Some(Begun::Done)
     }
 
     pub(super) fn session(&self, id: [u8; 32], now: Timestamp) -> Option<Session> {

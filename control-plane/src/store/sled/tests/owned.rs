@@ -64,9 +64,9 @@ async fn what_waits_is_counted_anew_at_every_start() {
     drop(store);
     let store = open(&home.path().join("store"));
     let enrolled = store.enrol(EnrolmentId::of("f"), enrolment("f", "e", at(0)), 1).await.unwrap();
-    assert_eq!(enrolled, Begun::Full);
+    assert_eq!(enrolled, Some(Begun::Full));
     let opened = store.open_session(SessionId::of("t"), session("s", at(0)), 1).await.unwrap();
-    assert_eq!(opened, Begun::Full);
+    assert_eq!(opened, Some(Begun::Full));
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn whose_everything_is_and_who_makes_room_is_noted_anew_at_every_start() {
     let store = open(&home.path().join("store"));
     assert_eq!(noted(&store), (1 + MOST_OF_A_USER, 1));
     let opened = store.open_session(SessionId::of("more"), session("s", at(0)), MANY).await.unwrap();
-    assert_eq!(opened, Begun::TooMany);
+    assert_eq!(opened, Some(Begun::TooMany));
     assert_eq!(store.register(client("new"), 2).await.unwrap(), Registered::InPlaceOf(1));
     assert!(store.client(&ClientId::new("busy"), at(0)).await.unwrap().is_some());
 }
