@@ -108,14 +108,13 @@ impl Checker {
     ) -> Result<CheckResponse, Denial> {
         let id = token.id();
         findings.token = Some(id);
-        let (known, now) = match self.replica.resident(id)? {
-            Some(known) => (known, now),
-            None => {
-                let known = self.resolver.resolve(id, incoming.neighbourhood()).await?;
-                let now = self.clock.now();
-                self.replica.ready(now)?; // it took its time
-                (known, now)
-            }
+        let (known, now) = if let Some(known) = self.replica.resident(id)? {
+            (known, now)
+        } else {
+            let known = self.resolver.resolve(id, incoming.neighbourhood()).await?;
+            let now = self.clock.now();
+            self.replica.ready(now)?; // it took its time
+            (known, now)
         };
         findings.known = Some(known.clone());
         let permit = self.replica.judge(server, &known, now)?;

@@ -23,7 +23,7 @@ fn bound_or_more(lasted: Duration) -> bool {
 async fn counter(edge: &Fixture, name: &str) -> u64 {
     let stats = Request::new("GET", "/stats").send(edge.envoy.admin()).await.body;
     let name = format!("http.edge.{name}: ");
-    stats.lines().find_map(|line| line.strip_prefix(&name)).expect(&name).trim().parse().unwrap()
+    stats.lines().find_map(|line| line.strip_prefix(&name)).unwrap().trim().parse().unwrap()
 }
 
 #[tokio::test]

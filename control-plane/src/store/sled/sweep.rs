@@ -299,8 +299,8 @@ mod tests {
         let uncut = || store.db.row::<Sequence>(&Key::meta(Meta::Uncut)).unwrap();
         store.revoke(scope("c"), at(0)).await.unwrap();
         let begun = Timestamp::from_millis(7_000);
-        for now in [begun, begun, begun.after(CUTOFFS_STAY - Duration::from_millis(1)), Timestamp::default()]
-        {
+        let nearly = begun.after(CUTOFFS_STAY).before(Duration::from_millis(1));
+        for now in [begun, begun, nearly, Timestamp::default()] {
             store.sweep(now, 100).await.unwrap();
             assert!(is_there() && uncut().is_none());
         }
