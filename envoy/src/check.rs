@@ -6,7 +6,7 @@ use url::{Origin, Url};
 
 use crate::routes::RESERVED;
 use crate::view::authorities;
-use crate::{Edge, Limits, RenderError, Server};
+use crate::{Edge, Limits, Rate, RenderError, Server};
 
 /// Everything that Envoy would take and then do something else with.
 pub(crate) fn edge(edge: &Edge) -> Result<(), RenderError> {
@@ -43,35 +43,24 @@ pub(crate) fn edge(edge: &Edge) -> Result<(), RenderError> {
 
 /// Envoy refuses empty buckets, and takes no time for one without end.
 fn limits(limits: &Limits) -> Result<(), RenderError> {
-    let rates = [
-        ("register", limits.register),
-        ("token", limits.token),
-        ("browser", limits.browser),
-        ("mcp", limits.mcp),
+    let is_empty = |rate: Rate| rate.per_address == 0 || rate.overall == 0;
+    let zero = [
+        ("register", is_empty(limits.register)),
+        ("token", is_empty(limits.token)),
+        ("browser", is_empty(limits.browser)),
+        ("mcp", is_empty(limits.mcp)),
+        ("body_bytes", limits.body_bytes == 0),
+        ("streams_per_user", limits.streams_per_user == 0),
+        ("connections", limits.connections == 0),
+        ("stream", limits.stream.is_zero()),
+        ("request", limits.request.is_zero()),
+        ("idle_stream", limits.idle_stream.is_zero()),
+        ("idle_connection", limits.idle_connection.is_zero()),
     ];
-    if let Some((name, _)) = rates.iter().find(|(_, rate)| rate.per_address == 0 || rate.overall == 0) {
-        return Err(RenderError::Limit(name));
+    match zero.into_iter().find(|(_, is_zero)| *is_zero) {
+        Some((name, _)) => Err(RenderError::Limit(name)),
+        None => Ok(()),
     }
-    if limits.body_bytes == 0 {
-        return Err(RenderError::Limit("body_bytes"));
-    }
-    for (name, number) in [("streams_per_user", limits.streams_per_user), ("connections", limits.connections)]
-    {
-        if number == 0 {
-            return Err(RenderError::Limit(name));
-        }
-    }
-    for (name, time) in [
-        ("stream", limits.stream),
-        ("request", limits.request),
-        ("idle_stream", limits.idle_stream),
-        ("idle_connection", limits.idle_connection),
-    ] {
-        if time.is_zero() {
-            return Err(RenderError::Limit(name));
-        }
-    }
-    Ok(())
 }
 
 /// An origin in the form that browsers send (RFC 6454 section 6.2). CORS compares text: a star would be none.

@@ -142,8 +142,7 @@ async fn log_in(
         Purpose::Account { .. } => {
             let identified = timeout(PROVIDER_DEADLINE, identify(app, issuer, params, pending));
             let (identity, _) = identified.await.map_err(late)??;
-            let opened = account::open_session(app, issuer, &pending.provider, since, identity).await?;
-            let opened = opened?;
+            let opened = account::open_session(app, issuer, &pending.provider, since, identity).await??;
             Metrics::count(&app.metrics.logins, "account");
             Ok(opened)
         }
@@ -199,8 +198,7 @@ async fn authorize(
     grant: Grant,
 ) -> Result<Response, LoginError> {
     if user_token::is_missing(app, &grant).await? {
-        let asked = super::user_token::begin(app, browser, request, grant).await?;
-        let asked = asked?;
+        let asked = super::user_token::begin(app, browser, request, grant).await??;
         Metrics::count(&app.metrics.logins, "token_asked");
         return Ok(asked);
     }

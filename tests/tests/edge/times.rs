@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis_envoy::Limits;
 use portcullis_tests::edge::{Answer, Fixture, Request};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,6 +24,13 @@ async fn counter(edge: &Fixture, name: &str) -> u64 {
     let stats = Request::new("GET", "/stats").send(edge.envoy.admin()).await.body;
     let name = format!("http.edge.{name}: ");
     stats.lines().find_map(|line| line.strip_prefix(&name)).unwrap().trim().parse().unwrap()
+}
+
+/// What comes first of an answer: its head, at least.
+async fn first_of(reader: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut answer = vec![0; 4096];
+    let read = timeout(PATIENCE, reader.read(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 #[tokio::test]
@@ -54,13 +61,8 @@ async fn t17_whoever_dawdles_over_a_requests_body_is_closed() {
                 sleep(Duration::from_millis(50)).await;
             }
         });
-        let mut answer = vec![0; 1024];
-        let read = timeout(PATIENCE, reader.read(&mut answer)).await.expect("answered in time").unwrap();
-        assert!(
-            answer[..read].starts_with(b"HTTP/1.1 408"),
-            "{:?}",
-            String::from_utf8_lossy(&answer[..read])
-        );
+        let answer = first_of(&mut reader).await;
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
         assert!(bound_or_more(began.elapsed()), "{head}");
         trickle.abort();
     }
@@ -72,15 +74,14 @@ async fn t17_whoever_dawdles_over_a_requests_body_is_closed() {
 async fn t29_a_stream_in_which_nothing_comes_ends() {
     let edge = Fixture::with(|edge| edge.limits = Limits { idle_stream: BOUND, ..Limits::default() }).await;
     let began = Instant::now();
-    let silent =
-        Request::new("GET", "/demo/mcp/silent").token(Answer::Allow).send(edge.envoy.address()).await;
+    let silent = edge.send(&Request::new("GET", "/demo/mcp/silent").token(Answer::Allow)).await;
     assert_eq!(silent.status, 200);
     assert!(silent.body.contains("data: tick"), "it had begun");
     assert!(bound_or_more(began.elapsed()), "{:?}", began.elapsed());
     assert_eq!(counter(&edge, "downstream_rq_idle_timeout").await, 1);
 
     let request = Request::new("GET", "/demo/mcp/events").token(Answer::Allow);
-    let lively = timeout(3 * BOUND, request.send(edge.envoy.address())).await;
+    let lively = timeout(3 * BOUND, edge.send(&request)).await;
     assert!(lively.is_err(), "a stream in which something comes goes on: {lively:?}");
 }
 
@@ -95,13 +96,8 @@ async fn t17_a_connection_without_a_request_is_closed() {
             .write_all(b"POST /token HTTP/1.1\r\nhost: mcp.test\r\ncontent-length: 0\r\n\r\n")
             .await
             .unwrap();
-        let mut answer = vec![0; 4096];
-        let read = timeout(PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
-        assert!(
-            answer[..read].starts_with(b"HTTP/1.1 200"),
-            "{:?}",
-            String::from_utf8_lossy(&answer[..read])
-        );
+        let answer = first_of(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     }
     let began = Instant::now();
     // but not for ever.
