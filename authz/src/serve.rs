@@ -180,6 +180,7 @@ async fn answer<S: Services>(
 ) {
     let mut http2 = Builder::new(TokioExecutor::new());
     http2.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(KEEP_ALIVE);
+    http2.auto_date_header(false); // Envoy reads it with every answer, and nobody asks what it says
     // Whoever sends and cancels requests at the edge has Envoy do so here, on a connection that all share. By default the
     // 21st that comes too soon ends it.
     http2.max_pending_accept_reset_streams(MAX_STREAMS as usize);

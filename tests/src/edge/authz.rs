@@ -29,8 +29,8 @@ pub const UNLUCKY_CREDENTIAL: &str = "Bearer 7Pcl_9Qpcl_x";
 pub const DENIAL: &str = r#"{"error":"from authz"}"#;
 
 const CHALLENGE: &str = "www-authenticate";
-/// What it says to every decision but one.
-const REASON: &str = "as the test asked";
+/// What it says to every decision but one: nothing that a line of the log could hold as it is.
+pub const REASON: &str = "as \"the test\",\n\\asked";
 
 /// What authz answers to the token of that name; to any other, or none, 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

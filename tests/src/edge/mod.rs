@@ -15,7 +15,7 @@ mod request;
 use portcullis_envoy::{Edge, Limits, SYSTEM_CA, Server, VirtualHost};
 use url::Url;
 
-pub use self::authz::{Answer, CREDENTIAL, DENIAL, ScriptedAuthz, UNLUCKY_CREDENTIAL};
+pub use self::authz::{Answer, CREDENTIAL, DENIAL, REASON, ScriptedAuthz, UNLUCKY_CREDENTIAL};
 pub use self::certificate::Certificate;
 pub use self::envoy::{Envoy, validate};
 pub use self::recorder::{Recorded, Recorder};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_envoy::{Limits, Rate};
-use portcullis_tests::edge::{Answer, Fixture, Request};
+use portcullis_tests::edge::{Answer, Fixture, REASON, Request};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -140,10 +140,11 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     edge.send(&request.token(Answer::Allow)).await;
     edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;
     edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
-    edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4").token(Answer::Forbid)).await;
+    edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4")).await;
+    edge.send(&Request::new("GET", "/pcl_at_hush-5")).await;
 
     let deadline = Instant::now() + Duration::from_secs(10);
-    while edge.envoy.access_log().lines().count() < 4 {
+    while edge.envoy.access_log().lines().count() < 5 {
         assert!(Instant::now() < deadline, "no access log");
         sleep(Duration::from_millis(20)).await;
     }
@@ -152,10 +153,12 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [allowed, forbidden, callback, in_path] = &records[..] else { panic!("four records: {log}") };
+    let [allowed, forbidden, callback, in_path, undecided] = &records[..] else {
+        panic!("five records: {log}")
+    };
     for (key, value) in [
         ("decision", "allow"),
-        ("reason", "as the test asked"),
+        ("reason", REASON),
         ("server", "demo"),
         ("subject", "alice"),
         ("client_id", "client-1"),
@@ -169,6 +172,10 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
         assert_eq!(allowed[key], value, "{key}");
     }
     assert_eq!((&forbidden["decision"], &forbidden["status"]), (&"deny".into(), &403.into()));
-    assert_eq!((&callback["decision"], &callback["route"]), (&Value::Null, &"callback".into()));
-    assert_eq!((&in_path["path"], &in_path["method"]), (&Value::Null, &"POST".into()));
+    assert_eq!((&callback["route"], &callback["path"]), (&"callback".into(), &"/callback".into()));
+    assert_eq!((&in_path["decision"], &in_path["path"]), (&"deny".into(), &Value::Null));
+    assert_eq!((&undecided["route"], &undecided["path"]), (&"not-found".into(), &Value::Null));
+    for nobody_decided in [callback, undecided] {
+        assert_eq!(nobody_decided.get("decision").or(nobody_decided.get("subject")), None);
+    }
 }
