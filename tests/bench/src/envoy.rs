@@ -1,11 +1,14 @@
-//! Envoys with one filter each.
+//! Envoys with one filter each, and one as the edge has it.
 
 use std::fs;
 use std::net::SocketAddr;
 
 use askama::Template;
+use portcullis_envoy::{Edge, Limits, Rate, SYSTEM_CA, VirtualHost, render};
+use portcullis_tests::edge::server;
 use portcullis_tests::process::Running;
 use portcullis_tests::programs::Place;
+use url::Url;
 
 use crate::START;
 
@@ -29,6 +32,9 @@ struct Config<'a> {
     filter: &'a Filter,
 }
 
+/// A bound that no load reaches.
+const NO_BOUND: Rate = Rate { per_address: 1_000_000_000, overall: 1_000_000_000 };
+
 /// Starts one, and waits until it is ready.
 pub async fn start(
     place: &Place,
@@ -38,8 +44,40 @@ pub async fn start(
     backend: SocketAddr,
     filter: &Filter,
 ) -> Running {
+    run(place, name, &Config { listen, admin, backend, filter }.render().unwrap(), admin).await
+}
+
+/// Starts the edge as it is shipped, with a server `demo` at `http://localhost/mcp`: with its gate, its rate limits and
+/// its access log. The load comes from one address, so the limits are counted, but do not hold it up.
+pub async fn edge(
+    place: &Place,
+    name: &str,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    backend: SocketAddr,
+    authz: SocketAddr,
+) -> Running {
+    let edge = Edge {
+        listen,
+        tls: None,
+        admin,
+        authz: vec![authz.into()],
+        control_plane: backend.into(), // is never asked
+        mesh: None,
+        allowed_origins: Vec::new(),
+        trusted_ca: SYSTEM_CA.into(),
+        virtual_hosts: vec![VirtualHost {
+            origin: Url::parse("http://localhost").unwrap().origin(),
+            servers: vec![server("demo", "/mcp", &format!("http://{backend}/mcp"))],
+        }],
+        limits: Limits { mcp: NO_BOUND, ..Limits::default() },
+    };
+    run(place, name, &render(&edge).unwrap(), admin).await
+}
+
+async fn run(place: &Place, name: &str, config: &str, admin: SocketAddr) -> Running {
     let file = place.directory.join(format!("{name}.yaml"));
-    fs::write(&file, Config { listen, admin, backend, filter }.render().unwrap()).unwrap();
+    fs::write(&file, config).unwrap();
     let mut program = place.envoy(&file.to_string_lossy(), admin).unwrap();
     name.clone_into(&mut program.name);
     program.log = place.log(name);

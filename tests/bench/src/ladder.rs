@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use portcullis_tests::binaries::workspace;
 use portcullis_tests::process::Running;
@@ -29,6 +29,8 @@ pub const LEAN: &str = "+ always allow, lean";
 pub const ANSWER: &str = "+ always allow, lean, with Portcullis's answer";
 /// What all this is about.
 pub const PORTCULLIS: &str = "+ Portcullis";
+/// The same, behind all that the edge does beside asking it.
+const EDGE: &str = "+ Portcullis, in the edge as it is shipped";
 /// What Envoy has itself.
 pub const ES256: &str = "+ jwt_authn ES256";
 
@@ -39,8 +41,10 @@ pub struct Extent {
     pub records: usize,
     /// Rounds.
     pub rounds: usize,
-    /// The length of each step in each round.
+    /// How long each step in each round goes as fast as it can.
     pub time: Duration,
+    /// And how long at the fixed rate: longer, since few of the requests are slow ones.
+    pub paced_time: Duration,
     /// Connections of the load.
     pub connections: usize,
     /// Requests a second where latency is measured.
@@ -58,7 +62,7 @@ pub struct Step {
     /// Envoy, where there is one.
     pub envoy: Option<Running>,
     /// What Envoy asks, or what stands in its place.
-    pub server: Option<Running>,
+    pub server: Option<Arc<Running>>,
 }
 
 /// What one round said of a step.
@@ -125,7 +129,7 @@ pub async fn climb(place: &Place, extent: Extent) -> Climbed {
 async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>, Running) {
     let portcullis = Portcullis::start(place, extent.records).await;
     let tokens = Arc::new(portcullis.tokens);
-    let (listen, authz) = (portcullis.listen, portcullis.authz);
+    let (listen, authz) = (portcullis.listen, Arc::new(portcullis.authz));
     let (ordinary, ordinary_at) = allow(place, "allow-ordinary", "bench", &["ordinary"]).await;
     let (lean, lean_at) = allow(place, "allow-lean", "lean", &[]).await;
     let (answer, answer_at) = allow(place, "allow-answer", "lean", &["full"]).await;
@@ -133,10 +137,10 @@ async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>
     let plain = bearer(tokens.clone());
     let kinds = [
         ("Envoy alone", Filter::None, None, plain.clone()),
-        (ORDINARY, Filter::Authz(ordinary_at), Some(ordinary), plain.clone()),
-        (LEAN, Filter::Authz(lean_at), Some(lean), plain.clone()),
-        (ANSWER, Filter::Authz(answer_at), Some(answer), plain.clone()),
-        (PORTCULLIS, Filter::Authz(listen), Some(authz), plain),
+        (ORDINARY, Filter::Authz(ordinary_at), Some(Arc::new(ordinary)), plain.clone()),
+        (LEAN, Filter::Authz(lean_at), Some(Arc::new(lean)), plain.clone()),
+        (ANSWER, Filter::Authz(answer_at), Some(Arc::new(answer)), plain.clone()),
+        (PORTCULLIS, Filter::Authz(listen), Some(authz.clone()), plain),
         ("+ jwt_authn RS256", Filter::Jwt(rs256.jwks), None, bearer(Arc::new(rs256.tokens))),
         (ES256, Filter::Jwt(es256.jwks), None, bearer(Arc::new(es256.tokens))),
     ];
@@ -148,6 +152,16 @@ async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>
         let load = Load { address, requests, expected, connections: extent.connections, rate: None };
         steps.push(Step { name: name.to_owned(), load, envoy: Some(envoy), server });
     }
+    let [address, admin] = free_addresses().unwrap();
+    let envoy = envoy::edge(place, "edge", address, admin, backend, listen).await;
+    let load = Load {
+        address,
+        requests: posts(bearer(tokens)),
+        expected: &[StatusCode::OK],
+        connections: extent.connections,
+        rate: None,
+    };
+    steps.push(Step { name: EDGE.to_owned(), load, envoy: Some(envoy), server: Some(authz) });
     (steps, portcullis.control_plane)
 }
 
@@ -178,6 +192,15 @@ pub(crate) fn bearer(tokens: Arc<Vec<String>>) -> Requests {
     })
 }
 
+/// The same requests as POST, which is what MCP clients send; the edge bounds how often a user may send GET.
+fn posts(requests: Requests) -> Requests {
+    Arc::new(move |number| {
+        let mut request = requests(number);
+        *request.method_mut() = Method::POST;
+        request
+    })
+}
+
 /// The request of whoever has this token.
 pub(crate) fn with_token(token: &str) -> Request<Full<Bytes>> {
     Request::get("/mcp")
@@ -191,8 +214,8 @@ pub(crate) fn with_token(token: &str) -> Request<Full<Bytes>> {
 
 impl Step {
     async fn measure(&self, extent: Extent) -> Sample {
-        let family = |running: &Option<Running>| running.as_ref().and_then(Running::id).map(Family::of);
-        let families = [family(&self.envoy), family(&self.server)];
+        let family = |running: Option<&Running>| running.and_then(Running::id).map(Family::of);
+        let families = [family(self.envoy.as_ref()), family(self.server.as_deref())];
         let used = || families.each_ref().map(|family| family.as_ref().map_or(Duration::ZERO, Family::cpu));
         let before = used();
         let answers = self.load.run(extent.time).await;
@@ -201,7 +224,7 @@ impl Step {
             micros(after[index].saturating_sub(before[index])) / answers.latencies.len() as f64
         };
         let paced = if answers.rate() > extent.rate {
-            let answers = Load { rate: Some(extent.rate), ..self.load.clone() }.run(extent.time).await;
+            let answers = Load { rate: Some(extent.rate), ..self.load.clone() }.run(extent.paced_time).await;
             Some(Paced { p50: answers.percentile(50.0), p99: answers.percentile(99.0) })
         } else {
             None // it would only say how long the queue has become

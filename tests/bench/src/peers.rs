@@ -83,7 +83,12 @@ pub async fn start(place: &Place, connections: usize, backend: SocketAddr) -> (V
                 let requests = Arc::new(move |_| Request::clone(&request));
                 let load =
                     Load { address: listen, requests, expected: &[StatusCode::OK], connections, rate: None };
-                steps.push(Step { name: peer.name.to_owned(), load, envoy: None, server: Some(server) });
+                steps.push(Step {
+                    name: peer.name.to_owned(),
+                    load,
+                    envoy: None,
+                    server: Some(Arc::new(server)),
+                });
             }
             Err(why) => {
                 eprintln!("{}: {why}", peer.name);

@@ -40,12 +40,12 @@ pub struct Results {
 }
 
 /// The longest that each part may take: much more than it does.
-const PATIENCE: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_mins(20);
 
 // === impl Extents ===
 
 impl Extents {
-    /// Enough for figures that mean something: some 12 minutes.
+    /// Enough for figures that mean something: some 15 minutes.
     pub fn full(peers: bool) -> Self {
         Self {
             ladder: ladder::Extent {
@@ -53,6 +53,7 @@ impl Extents {
                 // Many and short: the machine changes its pace more between minutes than within a second.
                 rounds: 15,
                 time: Duration::from_secs(1),
+                paced_time: Duration::from_secs(3),
                 connections: 32,
                 rate: 2_000.0,
                 peers,
@@ -75,7 +76,15 @@ impl Extents {
     pub fn smoke() -> Self {
         let (rounds, time) = (1, Duration::from_millis(100));
         Self {
-            ladder: ladder::Extent { records: 100, rounds, time, connections: 2, rate: 1.0, peers: false },
+            ladder: ladder::Extent {
+                records: 100,
+                rounds,
+                time,
+                paced_time: time,
+                connections: 2,
+                rate: 1.0,
+                peers: false,
+            },
             floods: floods::Extent { records: 100, rounds, time, connections: 2, rate: 50.0, flood: 50.0 },
             tokens: tokens::Extent { connections: 2, rounds, time },
             fan_out: fan_out::Extent { instances: 5, rounds: 3 },
