@@ -35,7 +35,7 @@ struct Config<'a> {
 /// A bound that no load reaches.
 const NO_BOUND: Rate = Rate { per_address: 1_000_000_000, overall: 1_000_000_000 };
 
-/// Starts one, and waits until it is ready.
+/// Starts one with one filter, and waits until it is ready.
 pub async fn start(
     place: &Place,
     name: &str,
@@ -47,16 +47,9 @@ pub async fn start(
     run(place, name, &Config { listen, admin, backend, filter }.render().unwrap(), admin).await
 }
 
-/// Starts the edge as it is shipped, with a server `demo` at `http://localhost/mcp`: with its gate, its rate limits and
-/// its access log. The load comes from one address, so the limits are counted, but do not hold it up.
-pub async fn edge(
-    place: &Place,
-    name: &str,
-    listen: SocketAddr,
-    admin: SocketAddr,
-    backend: SocketAddr,
-    authz: SocketAddr,
-) -> Running {
+/// The edge as it is shipped, with a server `demo` at `http://localhost/mcp`: with its gate, its rate limits and its access
+/// log. The load comes from one address, so the limits are counted, but do not hold it up.
+pub fn edge(listen: SocketAddr, admin: SocketAddr, backend: SocketAddr, authz: SocketAddr) -> String {
     let edge = Edge {
         listen,
         tls: None,
@@ -72,10 +65,11 @@ pub async fn edge(
         }],
         limits: Limits { mcp: NO_BOUND, ..Limits::default() },
     };
-    run(place, name, &render(&edge).unwrap(), admin).await
+    render(&edge).unwrap()
 }
 
-async fn run(place: &Place, name: &str, config: &str, admin: SocketAddr) -> Running {
+/// Starts one with this configuration, and waits until it is ready.
+pub async fn run(place: &Place, name: &str, config: &str, admin: SocketAddr) -> Running {
     let file = place.directory.join(format!("{name}.yaml"));
     fs::write(&file, config).unwrap();
     let mut program = place.envoy(&file.to_string_lossy(), admin).unwrap();

@@ -153,7 +153,7 @@ async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>
         steps.push(Step { name: name.to_owned(), load, envoy: Some(envoy), server });
     }
     let [address, admin] = free_addresses().unwrap();
-    let envoy = envoy::edge(place, "edge", address, admin, backend, listen).await;
+    let envoy = envoy::run(place, "edge", &envoy::edge(address, admin, backend, listen), admin).await;
     let load = Load {
         address,
         requests: posts(bearer(tokens)),

@@ -123,6 +123,16 @@ pub async fn converse<C: Caller>(
     (callers, Answers::of(answers, began.elapsed()))
 }
 
+/// Sends so many requests, one after the other over one connection. Panics where an answer is not 200.
+pub async fn in_turn(address: SocketAddr, requests: &Requests, count: u64) {
+    let mut sender = connect(address).await;
+    for number in 0..count {
+        let (status, body) = exchange(&mut sender, requests(number)).await;
+        assert_eq!(status, StatusCode::OK, "{address}: {body:?}");
+        sender.ready().await.unwrap();
+    }
+}
+
 async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
