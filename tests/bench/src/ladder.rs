@@ -144,23 +144,20 @@ async fn steps(place: &Place, extent: Extent, backend: SocketAddr) -> (Vec<Step>
         ("+ jwt_authn RS256", Filter::Jwt(rs256.jwks), None, bearer(Arc::new(rs256.tokens))),
         (ES256, Filter::Jwt(es256.jwks), None, bearer(Arc::new(es256.tokens))),
     ];
+    let load = |address, requests| {
+        let expected = &[StatusCode::OK];
+        Load { address, requests, expected, connections: extent.connections, rate: None }
+    };
     let mut steps = Vec::new();
     for (number, (name, filter, server, requests)) in kinds.into_iter().enumerate() {
         let [address, admin] = free_addresses().unwrap();
         let envoy = envoy::start(place, &format!("envoy-{number}"), address, admin, backend, &filter).await;
-        let expected = &[StatusCode::OK];
-        let load = Load { address, requests, expected, connections: extent.connections, rate: None };
+        let load = load(address, requests);
         steps.push(Step { name: name.to_owned(), load, envoy: Some(envoy), server });
     }
     let [address, admin] = free_addresses().unwrap();
     let envoy = envoy::run(place, "edge", &envoy::edge(address, admin, backend, listen), admin).await;
-    let load = Load {
-        address,
-        requests: posts(bearer(tokens)),
-        expected: &[StatusCode::OK],
-        connections: extent.connections,
-        rate: None,
-    };
+    let load = load(address, posts(bearer(tokens)));
     steps.push(Step { name: EDGE.to_owned(), load, envoy: Some(envoy), server: Some(authz) });
     (steps, portcullis.control_plane)
 }

@@ -22,6 +22,7 @@ pub mod floods;
 pub mod goals;
 pub mod group_commit;
 pub mod instance;
+pub mod instructions;
 pub mod jwt;
 pub mod ladder;
 pub mod load;

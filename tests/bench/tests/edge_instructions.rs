@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should fail")]
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use portcullis_bench::load::{Requests, in_turn};
-use portcullis_bench::{START, backend, envoy};
+use portcullis_bench::{START, backend, envoy, instructions};
 use portcullis_tests::edge::{Answer, ScriptedAuthz};
 use portcullis_tests::process::Program;
 use portcullis_tests::programs::{Place, free_addresses};
@@ -32,21 +31,11 @@ const STOP: Duration = Duration::from_mins(1);
 #[tokio::test]
 async fn a_request_through_the_edge_costs_envoy_what_it_did() {
     let authz = ScriptedAuthz::start().await;
-    let counted = instructions(&authz).await / REQUESTS;
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions/edge");
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&file, format!("{counted}\n")).unwrap();
-    }
-    let accepted: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-    let (low, high) = (accepted * (100 - TOLERANCE) / 100, accepted * (100 + TOLERANCE) / 100);
-    assert!(
-        (low..=high).contains(&counted),
-        "{counted} instructions, where {accepted} were accepted. Where that is meant, accept it with UPDATE=1"
-    );
+    instructions::judge("edge", count(&authz).await / REQUESTS, TOLERANCE);
 }
 
 /// For all requests that count. What it takes to start and to stop does not.
-async fn instructions(authz: &ScriptedAuthz) -> u64 {
+async fn count(authz: &ScriptedAuthz) -> u64 {
     let directory = tempfile::tempdir().unwrap();
     let place = Place { directory: directory.path().to_owned(), own_groups: false };
     let [listen, admin, backend] = free_addresses().unwrap();
@@ -69,9 +58,7 @@ async fn instructions(authz: &ScriptedAuthz) -> u64 {
     in_turn(listen, &asked(), REQUESTS).await;
     control(process, &["-i", "off"]);
     envoy.stop(STOP).await;
-    let text = fs::read_to_string(log).unwrap();
-    let line = text.lines().find_map(|line| line.split_once("Collected :")).expect("a count").1;
-    line.trim().parse().unwrap()
+    instructions::collected(&fs::read_to_string(log).unwrap())
 }
 
 /// Tells valgrind's process what to do.

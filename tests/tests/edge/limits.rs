@@ -137,11 +137,11 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     let edge = Fixture::start().await;
     let session = "8e1f00a1-hush-4";
     let request = Request::new("POST", "/demo/mcp?access_token=hush-1").header("mcp-session-id", session);
-    edge.send(&request.token(Answer::Allow)).await;
+    edge.send(&request.header("forwarded", "for=hush-5").token(Answer::Allow)).await;
     edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;
     edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
+    edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4").token(Answer::Forbid)).await;
     edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4")).await;
-    edge.send(&Request::new("GET", "/pcl_at_hush-5")).await;
 
     let deadline = Instant::now() + Duration::from_secs(10);
     while edge.envoy.access_log().lines().count() < 5 {
@@ -153,7 +153,7 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [allowed, forbidden, callback, in_path, undecided] = &records[..] else {
+    let [allowed, forbidden, callback, in_path, refused_in_path] = &records[..] else {
         panic!("five records: {log}")
     };
     for (key, value) in [
@@ -173,9 +173,9 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     }
     assert_eq!((&forbidden["decision"], &forbidden["status"]), (&"deny".into(), &403.into()));
     assert_eq!((&callback["route"], &callback["path"]), (&"callback".into(), &"/callback".into()));
-    assert_eq!((&in_path["decision"], &in_path["path"]), (&"deny".into(), &Value::Null));
-    assert_eq!((&undecided["route"], &undecided["path"]), (&"not-found".into(), &Value::Null));
-    for nobody_decided in [callback, undecided] {
+    assert_eq!((&in_path["path"], &in_path["method"]), (&Value::Null, &"POST".into()));
+    assert_eq!((&refused_in_path["path"], &refused_in_path["decision"]), (&Value::Null, &"deny".into()));
+    for nobody_decided in [callback, in_path] {
         assert_eq!(nobody_decided.get("decision").or(nobody_decided.get("subject")), None);
     }
 }
