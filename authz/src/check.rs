@@ -157,8 +157,7 @@ impl Checker {
             }
             Outage::CredentialUnusable
         })?;
-        let audit = Audit { server: server.name.as_str(), token: Some(record.token), record: Some(record) };
-        Ok(respond::allowed(permit, server, &credential, &audit))
+        Ok(respond::allowed(permit, server, &credential))
     }
 }
 

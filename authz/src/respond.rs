@@ -18,7 +18,10 @@ use crate::passthrough::PassThrough;
 /// How soon a client should try again when nothing can be decided, in seconds (RFC 9110 section 10.2.3).
 const RETRY_AFTER: &str = "2";
 
-/// What the access log is told about a request, as far as it is known.
+/// What the gate behind this filter asks for.
+const ALLOW: (&str, &str) = ("decision", "allow");
+
+/// What the access log is told about a request that is denied, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Audit<'a> {
     /// The MCP server, as the route names it.
@@ -31,19 +34,18 @@ pub struct Audit<'a> {
 
 /// Lets a request through: with the credential in the token's place, and with every identity header set or removed, so
 /// that none can be the client's own. Nor can a header that carries a credential at this server.
-pub fn allowed(
-    permit: &Permit<'_>,
-    server: &Server,
-    credential: &Credential,
-    audit: &Audit<'_>,
-) -> CheckResponse {
+pub fn allowed(permit: &Permit<'_>, server: &Server, credential: &Credential) -> CheckResponse {
     let ours = server.credential_headers.iter().map(String::as_str).chain(["authorization"]);
     // Never both set and removed: Envoy would remove it.
     let remove = ours.filter(|name| !credential.names(name)).chain(withheld(server));
-    let values = identity::values(permit.record(), server);
+    let record = permit.record();
+    let values = identity::values(record, server);
     let identity = IdentityHeader::ALL.into_iter().zip(&values);
     let identity = identity.filter_map(|(header, value)| Some((header.header(), value.as_deref()?)));
-    through(Way::Allowed, credential.headers().chain(identity), remove, audit)
+    let token = record.token.short();
+    let facts = [ALLOW, ("token_id", &token)].into_iter().chain(who(record));
+    let facts = facts.chain(elsewhere(record, |header| !server.gets(header)));
+    CheckResponse::ok(credential.headers().chain(identity), remove, facts)
 }
 
 /// Lets a request through as it came, but for the headers that only we may set.
@@ -51,23 +53,14 @@ pub fn passed_through(right: &PassThrough, server: &Server) -> CheckResponse {
     let ours = server.credential_headers.iter().map(String::as_str).filter(|name| *name != "authorization");
     let identity = IdentityHeader::ALL.into_iter().filter(|header| server.gets(*header));
     let headers = identity.map(|header| (header.header(), ""));
-    let audit = Audit { server: server.name.as_str(), token: Some(right.token()), record: None };
-    through(Way::PassedThrough, headers, ours.chain(withheld(server)), &audit)
+    let (token, reason) = (right.token().short(), Way::PassedThrough.reason());
+    let facts = [ALLOW, ("reason", reason), ("token_id", &token), ("server", server.name.as_str())];
+    CheckResponse::ok(headers, ours.chain(withheld(server)), facts.into_iter())
 }
 
 /// Identity headers that this server does not get, from anybody.
 fn withheld(server: &Server) -> impl DoubleEndedIterator<Item = &str> {
     server.withheld.iter().map(|identity| identity.header())
-}
-
-fn through<'a, 'b>(
-    way: Way,
-    set: impl Pairs<'a>,
-    remove: impl DoubleEndedIterator<Item = &'b str>,
-    audit: &Audit<'_>,
-) -> CheckResponse {
-    let token = audit.token();
-    CheckResponse::ok(set, remove, metadata("allow", way.reason(), audit, &token).into_iter())
 }
 
 /// Refuses a token: 401, or 403 where another token would do.
@@ -103,37 +96,29 @@ fn denied(
     audit: &Audit<'_>,
 ) -> CheckResponse {
     let headers = [special, ("content-type", "application/json"), ("cache-control", "no-store")];
-    let token = audit.token();
-    let metadata = metadata("deny", reason, audit, &token);
-    CheckResponse::denied(code, status, headers.into_iter(), &body.to_string(), metadata.into_iter())
+    let token = audit.token.map(|id| id.short());
+    let facts = [("decision", "deny"), ("reason", reason), ("server", audit.server)].into_iter();
+    let facts = facts.chain(token.as_deref().map(|token| ("token_id", token)));
+    let facts = facts.chain(audit.record.into_iter().flat_map(|record| {
+        who(record).into_iter().chain(elsewhere(record, |header| header != IdentityHeader::Server))
+    }));
+    CheckResponse::denied(code, status, headers.into_iter(), &body.to_string(), facts)
 }
 
-/// For the access log, and for the gate behind this filter, which asks for `decision: allow`.
-fn metadata<'a>(
-    decision: &'a str,
-    reason: &'a str,
-    audit: &Audit<'a>,
-    token: &'a str,
-) -> [(&'static str, &'a str); 8] {
-    let of = |part: fn(&TokenRecord) -> &str| audit.record.map_or("", part);
-    [
-        ("decision", decision),
-        ("reason", reason),
-        ("server", audit.server),
-        ("token_id", token),
-        ("subject", of(|record| record.subject.as_str())),
-        ("client_id", of(|record| record.client.as_str())),
-        ("grant_id", of(|record| record.grant.as_str())),
-        ("provider", of(|record| record.provider.as_str())),
-    ]
+/// Who asks, for the access log and Envoy's other filters. Not as in the identity headers, which may have it encoded.
+fn who(record: &TokenRecord) -> [(&'static str, &str); 2] {
+    [("subject", record.subject.as_str()), ("client_id", record.client.as_str())]
 }
 
-// === impl Audit ===
-
-impl Audit<'_> {
-    fn token(&self) -> String {
-        self.token.map(|id| id.short()).unwrap_or_default()
-    }
+/// Of what the access log finds in identity headers where a request goes through with them, that which it is to find in
+/// the metadata. In both they cost Envoy twice as much.
+fn elsewhere(record: &TokenRecord, of: impl Fn(IdentityHeader) -> bool) -> impl Pairs<'_> {
+    let facts = [
+        (IdentityHeader::Server, ("server", record.server.as_str())),
+        (IdentityHeader::Provider, ("provider", record.provider.as_str())),
+        (IdentityHeader::Grant, ("grant_id", record.grant.as_str())),
+    ];
+    facts.into_iter().filter(move |(header, _)| of(*header)).map(|(_, fact)| fact)
 }
 
 #[cfg(test)]

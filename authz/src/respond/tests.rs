@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, OkHttpResponse};
 use envoy_types::pb::google::protobuf::{Value, value::Kind};
 use portcullis_proto::identity::IdentityHeader;
-use portcullis_proto::ids::{Subject, TokenId};
+use portcullis_proto::ids::{ServerName, Subject, TokenId};
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::record::TokenRecord;
 use portcullis_proto::token::{Access, Token};
@@ -45,8 +45,7 @@ fn allow_at(
     let tombstones = Tombstones::default();
     let permit = decide(server, &record, &tombstones, record.issued_at).unwrap();
     let credential = Credential::open(&permit, token.as_presented()).unwrap();
-    let audit = Audit { server: "demo", token: Some(record.token), record: Some(&record) };
-    read(&allowed(&permit, server, &credential, &audit))
+    read(&allowed(&permit, server, &credential))
 }
 
 fn deny(denial: Denial) -> CheckResponse {
@@ -192,23 +191,47 @@ fn an_outage_says_when_to_try_again_and_does_not_challenge() {
 }
 
 #[test]
-fn the_access_log_learns_who_and_which_but_no_secret() {
+fn the_access_log_learns_which_token_and_what_no_identity_header_says_and_no_secret() {
     let token = Token::generate(&SystemRandom);
-    let response = allow_with(&token, &record(), &[("authorization", "Bearer provider")]);
-    assert!(!format!("{response:?}").contains(token.expose()));
-    let facts = facts(&response);
-    let expected = [
-        ("decision", "allow"),
-        ("reason", "allowed"),
-        ("server", "demo"),
-        ("token_id", &token.id().short()),
-        ("subject", "subject"),
-        ("client_id", "client"),
-        ("grant_id", "grant"),
-        ("provider", "corp"),
-    ];
-    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(facts, HashMap::from(expected));
+    let token_id = token.id().short();
+    let always =
+        [("decision", "allow"), ("token_id", &token_id), ("subject", "a b"), ("client_id", "client")];
+    let rest = [("server", "demo"), ("provider", "corp"), ("grant_id", "grant")];
+    for (withheld, told) in [
+        (&[][..], &[][..]),
+        (&[IdentityHeader::Email, IdentityHeader::Subject, IdentityHeader::Grant], &rest[2..]),
+        (&IdentityHeader::ALL, &rest),
+    ] {
+        let server = Server { withheld: withheld.to_vec(), ..server() };
+        let record = TokenRecord { subject: Subject::new("a b"), ..record() };
+        let response = allow_at(&server, &token, &record, &[("authorization", "Bearer provider")]);
+        assert!(!format!("{response:?}").contains(token.expose()));
+        let expected = always.iter().chain(told);
+        let expected = expected.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        assert_eq!(facts(&response), expected.collect());
+    }
+}
+
+#[test]
+fn the_access_log_learns_of_a_denial_what_is_known() {
+    let (record, server) = (TokenRecord { server: ServerName::new("other"), ..record() }, server());
+    let token = record.token.short();
+    let [decision, reason, asked] = [("decision", "deny"), ("reason", "wrong_server"), ("server", "demo")];
+    let who = [("subject", "subject"), ("client_id", "client"), ("provider", "corp"), ("grant_id", "grant")];
+    for (token, record, expected) in [
+        (None, None, &[decision, reason, asked][..]),
+        (Some(record.token), None, &[decision, reason, asked, ("token_id", &token)]),
+        (
+            Some(record.token),
+            Some(&record),
+            &[&[decision, reason, asked, ("token_id", &token)], &who[..]].concat(),
+        ),
+    ] {
+        let audit = Audit { server: "demo", token, record };
+        let response = read(&refused(Refusal::WrongServer, &server, &audit));
+        let expected = expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        assert_eq!(facts(&response), expected.collect());
+    }
 }
 
 /// A server where `x-api-key` and `x-proof` carry credentials, and tokens of its own go through.
@@ -264,7 +287,7 @@ fn what_is_passed_through_keeps_its_token_and_has_no_identity_and_no_credential_
     assert!(!format!("{response:?}").contains("s3cr3t"));
     let facts = facts(&response);
     assert_eq!((facts["decision"].as_str(), facts["reason"].as_str()), ("allow", "passthrough"));
-    assert_eq!((facts["server"].as_str(), facts["subject"].as_str()), ("demo", ""));
+    assert_eq!((facts["server"].as_str(), facts.get("subject")), ("demo", None));
     assert_eq!(facts["token_id"], TokenId::of("ghp_s3cr3t").short());
     let ok = ok(response);
     assert_eq!(ok.headers_to_remove, ["x-api-key", "x-proof"]);

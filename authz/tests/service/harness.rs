@@ -231,8 +231,13 @@ pub(crate) fn request(server: &str, authorization: Option<&str>) -> CheckRequest
 // === impl Verdict ===
 
 impl Verdict {
+    /// What is allowed in the usual way has none in its metadata.
     pub(crate) fn reason(&self) -> &str {
-        &self.metadata["reason"]
+        match self.metadata.get("reason") {
+            Some(reason) => reason,
+            None if self.metadata["decision"] == "allow" => "allowed",
+            None => panic!("a denial without a reason"),
+        }
     }
 
     /// Status and reason, to compare.

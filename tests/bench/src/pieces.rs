@@ -7,7 +7,7 @@ use portcullis_authz::decide::decide;
 use portcullis_authz::ext_authz::{CheckRequest, CheckResponse};
 use portcullis_authz::replica::tombstones::Tombstones;
 use portcullis_authz::request::Incoming;
-use portcullis_authz::respond::{Audit, allowed};
+use portcullis_authz::respond::allowed;
 use portcullis_proto::ids::{GrantId, Sequence, ServerName, TokenId};
 use portcullis_proto::random::SystemRandom;
 use portcullis_proto::record::TokenRecord;
@@ -58,7 +58,7 @@ impl Pieces {
     pub fn answer(&self) -> CheckResponse {
         let permit = decide(&self.server, &self.record, &self.tombstones, self.now).unwrap();
         let credential = Credential::open(&permit, self.token()).unwrap();
-        allowed(&permit, &self.server, &credential, &self.audit())
+        allowed(&permit, &self.server, &credential)
     }
 
     /// Decides.
@@ -74,14 +74,6 @@ impl Pieces {
 
     fn token(&self) -> Presented<'_, Access> {
         self.token.as_presented()
-    }
-
-    fn audit(&self) -> Audit<'_> {
-        Audit {
-            server: self.server.name.as_str(),
-            token: Some(self.record.token),
-            record: Some(&self.record),
-        }
     }
 }
 

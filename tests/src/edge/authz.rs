@@ -10,6 +10,7 @@ use envoy_types::ext_authz::v3::pb::{
 use envoy_types::ext_authz::v3::{
     CheckRequestExt, CheckResponseExt, DeniedHttpResponseBuilder, OkHttpResponseBuilder,
 };
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use portcullis_proto::mesh::{self, Identity, Observer, Refusal};
 use portcullis_proto::time::Timestamp;
@@ -29,15 +30,41 @@ pub const UNLUCKY_CREDENTIAL: &str = "Bearer 7Pcl_9Qpcl_x";
 pub const DENIAL: &str = r#"{"error":"from authz"}"#;
 
 const CHALLENGE: &str = "www-authenticate";
-/// What it says to every decision but one: nothing that a line of the log could hold as it is.
+/// What it says to every denial: nothing that a line of the log could hold as it is.
 pub const REASON: &str = "as \"the test\",\n\\asked";
+
+const ALLOW: (&str, &str) = ("decision", "allow");
+const TOKEN: (&str, &str) = ("token_id", "token-1");
+
+/// Who asks, as identity headers say it.
+const ALICE: [(&str, &str); 7] = [
+    ("x-portcullis-subject", "alice"),
+    ("x-portcullis-email", "alice@example.com"),
+    ("x-portcullis-client", "client-1"),
+    ("x-portcullis-server", "demo"),
+    ("x-portcullis-provider", "corp"),
+    ("x-portcullis-scopes", "openid"),
+    ("x-portcullis-grant", "grant-1"),
+];
+
+/// Who asks, as metadata say it where headers do.
+const ALICE_BESIDE: [(&str, &str); 2] = [("subject", "alice"), ("client_id", "client-1")];
+
+/// Who asks, as metadata say it where no header does.
+const BOB: [(&str, &str); 5] = [
+    ("server", "demo"),
+    ("subject", "bob"),
+    ("client_id", "client-2"),
+    ("grant_id", "grant-2"),
+    ("provider", "corp"),
+];
 
 /// What authz answers to the token of that name; to any other, or none, 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// As it should be: `decision: allow`, the credential in the token's place.
     Allow,
-    /// The same, for another user.
+    /// The same for another user, at a server that gets no identity headers.
     AllowAnother,
     /// As it should be: 403, `insufficient_scope`.
     Forbid,
@@ -190,15 +217,12 @@ impl Authorization for Service {
                 denial(HttpStatusCode::Forbidden, CHALLENGE, "Bearer error=\"insufficient_scope\"")
             }
             Some(Answer::Unavailable) => denial(HttpStatusCode::ServiceUnavailable, "retry-after", "7"),
-            Some(Answer::Allow) => {
-                ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-portcullis-subject", "alice")])
-            }
-            Some(Answer::AllowAnother) => {
-                let mut response = ok(None, &[("authorization", CREDENTIAL)]);
-                response.set_dynamic_metadata(Some(metadata("allow", REASON, "bob")));
-                response
-            }
-            Some(Answer::AllowUnlucky) => ok(Some("allow"), &[("authorization", UNLUCKY_CREDENTIAL)]),
+            Some(Answer::Allow) => alice(CREDENTIAL, ALLOW),
+            Some(Answer::AllowAnother) => ok(
+                &[("authorization", CREDENTIAL)],
+                &[ALLOW, TOKEN].into_iter().chain(BOB).collect::<Vec<_>>(),
+            ),
+            Some(Answer::AllowUnlucky) => alice(UNLUCKY_CREDENTIAL, ALLOW),
             Some(Answer::Empty) => CheckResponse::default(),
             Some(Answer::OkWithDenial) => {
                 let mut response =
@@ -206,16 +230,17 @@ impl Authorization for Service {
                 response.set_status(Status::ok(""));
                 response
             }
-            Some(Answer::OkWithoutDecision) => ok(None, &[("authorization", CREDENTIAL)]),
-            Some(Answer::OkWithDecisionDeny) => ok(Some("deny"), &[("authorization", CREDENTIAL)]),
+            Some(Answer::OkWithoutDecision) => ok(&[("authorization", CREDENTIAL)], &[]),
+            Some(Answer::OkWithDecisionDeny) => alice(CREDENTIAL, ("decision", "deny")),
             Some(Answer::PassThrough) => {
-                let mut response = ok(None, &[("authorization", UNLUCKY_CREDENTIAL)]);
-                response.set_dynamic_metadata(Some(metadata("allow", "passthrough", "alice")));
-                response
+                let nobody = ALICE.map(|(name, _)| (name, ""));
+                let headers = [("authorization", UNLUCKY_CREDENTIAL)].into_iter().chain(nobody);
+                let facts = [ALLOW, TOKEN, ("reason", "passthrough"), ("server", "demo")];
+                ok(&headers.collect::<Vec<_>>(), &facts)
             }
-            Some(Answer::AllowKeepingToken) => ok(Some("allow"), &[]),
+            Some(Answer::AllowKeepingToken) => ok(&[], &[ALLOW]),
             Some(Answer::AllowWithForeignHeader) => {
-                ok(Some("allow"), &[("authorization", CREDENTIAL), ("x-foreign", "1")])
+                ok(&[("authorization", CREDENTIAL), ("x-foreign", "1")], &[ALLOW])
             }
             Some(Answer::Error) => return Err(Status::internal("as the test asked")),
             Some(Answer::Hang) => std::future::pending().await,
@@ -223,15 +248,20 @@ impl Authorization for Service {
     }
 }
 
-fn ok(decision: Option<&str>, headers: &[(&str, &str)]) -> CheckResponse {
+/// As the real authz lets a request of alice's through, but for the decision.
+fn alice(credential: &str, decision: (&str, &str)) -> CheckResponse {
+    let headers = [("authorization", credential)].into_iter().chain(ALICE);
+    let facts = [decision, TOKEN].into_iter().chain(ALICE_BESIDE);
+    ok(&headers.collect::<Vec<_>>(), &facts.collect::<Vec<_>>())
+}
+
+fn ok(headers: &[(&str, &str)], facts: &[(&str, &str)]) -> CheckResponse {
     let mut http = OkHttpResponseBuilder::new();
     for (name, value) in headers {
-        http.add_header(*name, *value, None, true);
+        http.add_header(*name, *value, Some(HeaderAppendAction::OverwriteIfExistsOrAdd), true);
     }
     let mut response = CheckResponse::with_status(Status::ok(""));
-    response
-        .set_http_response(http)
-        .set_dynamic_metadata(decision.map(|decision| metadata(decision, REASON, "alice")));
+    response.set_http_response(http).set_dynamic_metadata((!facts.is_empty()).then(|| metadata(facts)));
     response
 }
 
@@ -242,23 +272,14 @@ fn denial(status: HttpStatusCode, header: &str, value: &str) -> CheckResponse {
         .add_header("content-type", "application/json", None, false)
         .set_body(DENIAL);
     let mut response = CheckResponse::with_status(Status::unauthenticated(""));
-    response.set_http_response(http).set_dynamic_metadata(Some(metadata("deny", REASON, "alice")));
+    let facts: Vec<_> = [("decision", "deny"), ("reason", REASON), TOKEN].into_iter().chain(BOB).collect();
+    response.set_http_response(http).set_dynamic_metadata(Some(metadata(&facts)));
     response
 }
 
-/// What the real authz tells of its decision, for the gate and the access log.
-fn metadata(decision: &str, reason: &str, subject: &str) -> Struct {
-    let texts = [
-        ("decision", decision),
-        ("reason", reason),
-        ("server", "demo"),
-        ("subject", subject),
-        ("client_id", "client-1"),
-        ("grant_id", "grant-1"),
-        ("provider", "corp"),
-        ("token_id", "token-1"),
-    ];
+/// What the gate and the access log are told.
+fn metadata(facts: &[(&str, &str)]) -> Struct {
     let value = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
-    let fields: HashMap<_, _> = texts.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect();
+    let fields: HashMap<_, _> = facts.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect();
     Struct { fields }
 }

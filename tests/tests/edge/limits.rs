@@ -1,10 +1,9 @@
-//! Too much of everything, and what is written down.
+//! Too much of everything.
 
 use std::time::Duration;
 
 use portcullis_envoy::{Limits, Rate};
-use portcullis_tests::edge::{Answer, Fixture, REASON, Request};
-use serde_json::Value;
+use portcullis_tests::edge::{Answer, Fixture, Request};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -107,11 +106,15 @@ async fn t17_one_user_cannot_open_event_streams_without_end() {
     let edge = Fixture::with(|edge| edge.limits = Limits { streams_per_user: 3, ..Limits::default() }).await;
     let status =
         async |method, answer| edge.send(&Request::new(method, "/demo/mcp").token(answer)).await.status;
-    for expected in [200, 200, 200, 429, 429] {
-        assert_eq!(status("GET", Answer::Allow).await, expected);
+    for user in [Answer::Allow, Answer::AllowAnother] {
+        for expected in [200, 200, 200, 429, 429] {
+            assert_eq!(status("GET", user).await, expected, "{user:?}");
+        }
+        assert_eq!(status("POST", user).await, 200);
     }
-    assert_eq!(status("POST", Answer::Allow).await, 200);
-    assert_eq!(status("GET", Answer::AllowAnother).await, 200);
+    for _ in 0..5 {
+        assert_eq!(status("GET", Answer::PassThrough).await, 200, "nobody knows who");
+    }
     let other = Request::new("GET", "/demo/mcp/inner").token(Answer::Allow);
     assert_eq!(edge.send(&other).await.status, 200, "another MCP server");
 }
@@ -130,52 +133,4 @@ async fn t17_connections_without_a_request_make_room_for_others() {
         assert_eq!(closed.expect("it is closed long before 60 s").unwrap_or(0), 0);
     }
     assert_eq!(edge.send(&Request::new("POST", "/token")).await.status, 200);
-}
-
-#[tokio::test]
-async fn t18_the_access_log_tells_the_decision_and_no_secret() {
-    let edge = Fixture::start().await;
-    let session = "8e1f00a1-hush-4";
-    let request = Request::new("POST", "/demo/mcp?access_token=hush-1").header("mcp-session-id", session);
-    edge.send(&request.header("forwarded", "for=hush-5").token(Answer::Allow)).await;
-    edge.send(&Request::new("POST", "/demo/mcp").token(Answer::Forbid)).await;
-    edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
-    edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4").token(Answer::Forbid)).await;
-    edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4")).await;
-
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while edge.envoy.access_log().lines().count() < 5 {
-        assert!(Instant::now() < deadline, "no access log");
-        sleep(Duration::from_millis(20)).await;
-    }
-    let log = edge.envoy.access_log();
-    for secret in ["hush", "pcl_at_", "credential-of-the-provider"] {
-        assert!(!log.contains(secret), "{secret} in {log}");
-    }
-    let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [allowed, forbidden, callback, in_path, refused_in_path] = &records[..] else {
-        panic!("five records: {log}")
-    };
-    for (key, value) in [
-        ("decision", "allow"),
-        ("reason", REASON),
-        ("server", "demo"),
-        ("subject", "alice"),
-        ("client_id", "client-1"),
-        ("grant_id", "grant-1"),
-        ("provider", "corp"),
-        ("token_id", "token-1"),
-        ("path", "/mcp"),
-        ("mcp_session", "8e1f00a1"),
-        ("route", "mcp_demo"),
-    ] {
-        assert_eq!(allowed[key], value, "{key}");
-    }
-    assert_eq!((&forbidden["decision"], &forbidden["status"]), (&"deny".into(), &403.into()));
-    assert_eq!((&callback["route"], &callback["path"]), (&"callback".into(), &"/callback".into()));
-    assert_eq!((&in_path["path"], &in_path["method"]), (&Value::Null, &"POST".into()));
-    assert_eq!((&refused_in_path["path"], &refused_in_path["decision"]), (&Value::Null, &"deny".into()));
-    for nobody_decided in [callback, in_path] {
-        assert_eq!(nobody_decided.get("decision").or(nobody_decided.get("subject")), None);
-    }
 }
