@@ -43,7 +43,7 @@ pub struct Extent {
     pub rounds: usize,
     /// How long each step in each round goes as fast as it can.
     pub time: Duration,
-    /// And how long at the fixed rate: longer, since few of the requests are slow ones.
+    /// And how long at the fixed rate.
     pub paced_time: Duration,
     /// Connections of the load.
     pub connections: usize,

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -10,8 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 
 /// A request, by its number. No two numbers need give the same.
 pub type Requests = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
@@ -54,42 +55,73 @@ pub trait Caller: Send + 'static {
 /// How much longer than it was told a load that cannot keep to its rate goes on.
 const OVERTIME: Duration = Duration::from_secs(2);
 
+/// How long before the first request at a fixed rate the connections are opened.
+const TO_CONNECT: Duration = Duration::from_millis(100);
+
 // === impl Load ===
 
 impl Load {
     /// Goes on for about `time`. Panics where an answer is not what it may be: nothing was measured then.
     pub async fn run(&self, time: Duration) -> Answers {
-        let began = Instant::now();
+        let began = Instant::now() + self.rate.map_or(Duration::ZERO, |_| TO_CONNECT);
+        let until = began + time;
         let mut connections = JoinSet::new();
-        for connection in 0..self.connections {
-            connections.spawn(self.clone().connection(connection as u64, began, began + time));
+        for number in 0..self.connections as u64 {
+            let load = self.clone();
+            match self.rate {
+                None => connections.spawn(async move { load.unpaced(number, until).await }),
+                Some(rate) => connections.spawn_blocking(move || load.paced(number, rate, began, until)),
+            };
         }
         let answers = connections.join_all().await;
         Answers::of(answers, began.elapsed())
     }
 
-    async fn connection(self, number: u64, began: Instant, until: Instant) -> Answers {
-        let mut sender = connect(self.address).await;
-        let (mut answers, connections) = (Answers::default(), self.connections as u64);
+    async fn unpaced(self, number: u64, until: Instant) -> Answers {
+        let (mut sender, mut answers) = (connect(self.address).await, Answers::default());
         for turn in 0.. {
-            let request = turn * connections + number;
-            let due = match self.rate {
-                Some(rate) => began + Duration::from_secs_f64(request as f64 / rate),
-                None => Instant::now(),
-            };
             // At least one, however long it took to connect: nothing can be said of no answer.
-            let over = due >= until && (turn > 0 || self.rate.is_some());
-            if over || (turn > 0 && Instant::now() >= until + OVERTIME) {
+            if turn > 0 && Instant::now() >= until {
                 break;
             }
-            sleep_until(due).await;
-            let (status, body) = exchange(&mut sender, (self.requests)(request)).await;
-            answers.latencies.push(due.elapsed());
-            sender.ready().await.unwrap();
-            assert!(self.expected.contains(&status), "{status} from {}: {body:?}", self.address);
-            answers.refused += usize::from(status != self.expected[0]);
+            let asked = Instant::now();
+            let status = self.ask(&mut sender, turn * self.connections as u64 + number).await;
+            self.note(&mut answers, status, asked.elapsed());
         }
         answers
+    }
+
+    /// On a thread of its own that sleeps until a request is due. Tokio's timers know whole milliseconds only: requests
+    /// would come late by up to that, and several at a time.
+    fn paced(&self, number: u64, rate: f64, began: Instant, until: Instant) -> Answers {
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let mut sender = runtime.block_on(connect(self.address));
+        let mut answers = Answers::default();
+        // One that does not count: it has Envoy open connections of its own.
+        runtime.block_on(self.ask(&mut sender, number));
+        for turn in 0.. {
+            let request = turn * self.connections as u64 + number;
+            let due = began + Duration::from_secs_f64(request as f64 / rate);
+            if due >= until || Instant::now() >= until + OVERTIME {
+                break;
+            }
+            sleep(due.saturating_duration_since(Instant::now()));
+            let status = runtime.block_on(self.ask(&mut sender, request));
+            self.note(&mut answers, status, due.elapsed());
+        }
+        answers
+    }
+
+    async fn ask(&self, sender: &mut SendRequest<Full<Bytes>>, request: u64) -> StatusCode {
+        let (status, body) = exchange(sender, (self.requests)(request)).await;
+        assert!(self.expected.contains(&status), "{status} from {}: {body:?}", self.address);
+        sender.ready().await.unwrap();
+        status
+    }
+
+    fn note(&self, answers: &mut Answers, status: StatusCode, took: Duration) {
+        answers.latencies.push(took);
+        answers.refused += usize::from(status != self.expected[0]);
     }
 }
 

@@ -50,10 +50,11 @@ impl Extents {
         Self {
             ladder: ladder::Extent {
                 records: 1_000_000,
-                // Many and short: the machine changes its pace more between minutes than within a second.
-                rounds: 15,
-                time: Duration::from_secs(1),
-                paced_time: Duration::from_secs(3),
+                // Many and short: a machine that others use too changes its pace all the time, and stands still for some
+                // milliseconds now and then. Of half a second that is more than a hundredth; but half of the rounds have none.
+                rounds: 41,
+                time: Duration::from_millis(400),
+                paced_time: Duration::from_millis(500),
                 connections: 32,
                 rate: 2_000.0,
                 peers,
