@@ -44,7 +44,7 @@ pub fn allowed(permit: &Permit<'_>, server: &Server, credential: &Credential) ->
     let identity = identity.filter_map(|(header, value)| Some((header.header(), value.as_deref()?)));
     let token = record.token.short();
     let facts = [ALLOW, ("token_id", &token)].into_iter().chain(who(record));
-    let facts = facts.chain(elsewhere(record, |header| !server.gets(header)));
+    let facts = facts.chain(not_in_headers(record, |header| !server.gets(header)));
     CheckResponse::ok(credential.headers().chain(identity), remove, facts)
 }
 
@@ -100,7 +100,7 @@ fn denied(
     let facts = [("decision", "deny"), ("reason", reason), ("server", audit.server)].into_iter();
     let facts = facts.chain(token.as_deref().map(|token| ("token_id", token)));
     let facts = facts.chain(audit.record.into_iter().flat_map(|record| {
-        who(record).into_iter().chain(elsewhere(record, |header| header != IdentityHeader::Server))
+        who(record).into_iter().chain(not_in_headers(record, |header| header != IdentityHeader::Server))
     }));
     CheckResponse::denied(code, status, headers.into_iter(), &body.to_string(), facts)
 }
@@ -110,9 +110,9 @@ fn who(record: &TokenRecord) -> [(&'static str, &str); 2] {
     [("subject", record.subject.as_str()), ("client_id", record.client.as_str())]
 }
 
-/// Of what the access log finds in identity headers where a request goes through with them, that which it is to find in
-/// the metadata. In both they cost Envoy twice as much.
-fn elsewhere(record: &TokenRecord, of: impl Fn(IdentityHeader) -> bool) -> impl Pairs<'_> {
+/// What the access log reads from identity headers, of those headers that are not set. What is in one need not be in the
+/// metadata too: these cost Envoy again as much.
+fn not_in_headers(record: &TokenRecord, of: impl Fn(IdentityHeader) -> bool) -> impl Pairs<'_> {
     let facts = [
         (IdentityHeader::Server, ("server", record.server.as_str())),
         (IdentityHeader::Provider, ("provider", record.provider.as_str())),

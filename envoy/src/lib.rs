@@ -26,8 +26,9 @@
 //!
 //! # Dynamic metadata
 //!
-//! Of what authz returns, the gate reads `decision`, and the access log (JSON, standard output) prints `decision`,
-//! `reason`, `server`, `subject`, `client_id`, `grant_id`, `provider` and `token_id`.
+//! Of what authz returns, the gate reads `decision`, a user's rate limit `subject`, and what becomes of an MCP server's 401
+//! depends on `reason`. The access log (JSON, standard output) prints these, `token_id`, `client_id`, and `server`, `provider`
+//! and `grant_id`, which it takes from the identity headers where the MCP server gets them.
 
 mod check;
 mod edge;

@@ -219,7 +219,30 @@ async fn a_server_gets_the_identity_headers_that_it_is_to_have_and_no_other() {
         .collect();
     assert_eq!(ours.keys().copied().collect::<Vec<_>>(), ["scopes", "subject"]);
     assert_eq!(ours["subject"], "ada");
-    told(&stack, &[r#""subject":"ada""#, r#""client_id":""#, r#""grant_id":""#]).await;
+}
+
+#[tokio::test]
+async fn the_access_log_tells_who_asked_whatever_the_server_is_told() {
+    for identity in [None, Some(json!(["subject", "grant"])), Some(json!([]))] {
+        let settings = identity.map_or_else(|| json!({}), |identity| json!({ "identity": identity }));
+        let stack = stack(settings).await;
+        let client = Client::register(stack.url(), "Credentials").await;
+        let token = client.login("ada").await.access_token;
+        seen(&stack, &token, &[]).await;
+        let [grant] = &stack.grants().await[..] else { panic!("one grant") };
+        let token_id = TokenId::of(&token).short();
+        let facts = [
+            ("decision", "allow"),
+            ("server", "demo"),
+            ("subject", "ada"),
+            ("client_id", &client.client_id),
+            ("grant_id", &grant.grant_id),
+            ("provider", "corp"),
+            ("token_id", &token_id),
+        ];
+        let parts = facts.map(|(name, value)| format!(r#""{name}":"{value}""#));
+        told(&stack, &parts.each_ref().map(String::as_str)).await;
+    }
 }
 
 #[tokio::test]

@@ -13,11 +13,14 @@ pub fn page(results: &Results, extents: &Extents) -> String {
         (
             "One request",
             format!(
-                "Through Envoy, {} connections, as fast as they are answered; then at {} requests a second, where \
-                 that can be kept. authz has {} records, all of them as likely to be asked for; each peer runs as \
+                "Through Envoy, {} connections, as fast as they are answered, {} rounds of {} s; after each {} s at {} \
+                 requests a second, where that can be kept. authz has {} records, all of them as likely to be asked for; each peer runs as \
                  one instance and knows one token. CPU time is that of the process and of all that it has started. \
                  {}",
                 ladder.connections,
+                ladder.rounds,
+                ladder.time.as_secs_f64(),
+                ladder.paced_time.as_secs_f64(),
                 ladder.rate,
                 ladder.records,
                 if ladder.peers {

@@ -67,7 +67,7 @@ pub async fn measure(place: &Place, extent: Extent) -> Vec<Sample> {
     };
     let requests = bearer(Arc::new(portcullis.tokens));
     let good = load(requests.clone(), &[StatusCode::OK], None);
-    let garbage = load(Arc::new(|_| with_token(&garbage())), &[StatusCode::UNAUTHORIZED], None);
+    let garbage = load(Arc::new(|| with_token(&garbage())), &[StatusCode::UNAUTHORIZED], None);
     let paced = load(requests, &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE], Some(extent.rate));
     let flood = &[StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE];
     let flood = load(unknown(), flood, Some(extent.flood));
@@ -116,5 +116,5 @@ fn garbage() -> String {
 
 /// Tokens that only the control plane can tell from good ones, each another.
 fn unknown() -> Requests {
-    Arc::new(|_| with_token(Token::<Access>::generate(&SystemRandom).expose()))
+    Arc::new(|| with_token(Token::<Access>::generate(&SystemRandom).expose()))
 }

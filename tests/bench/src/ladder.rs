@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -180,9 +181,12 @@ pub(crate) async fn allow(
     (running, address)
 }
 
-/// A request with one of the tokens, any of them as likely as any other.
+/// Requests with one of the tokens each, any of them as likely as any other. They go on from one load to the next: one
+/// that began anew would ask for the same few tokens in each round.
 pub(crate) fn bearer(tokens: Arc<Vec<String>>) -> Requests {
-    Arc::new(move |number| {
+    let next = AtomicU64::new(0);
+    Arc::new(move || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
         // Knuth's multiplicative hash: spread, and the same in each run.
         let index = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         with_token(&tokens[index as usize % tokens.len()])
@@ -191,8 +195,8 @@ pub(crate) fn bearer(tokens: Arc<Vec<String>>) -> Requests {
 
 /// The same requests as POST, which is what MCP clients send; the edge bounds how often a user may send GET.
 fn posts(requests: Requests) -> Requests {
-    Arc::new(move |number| {
-        let mut request = requests(number);
+    Arc::new(move || {
+        let mut request = requests();
         *request.method_mut() = Method::POST;
         request
     })

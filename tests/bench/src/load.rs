@@ -11,11 +11,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-/// A request, by its number. No two numbers need give the same.
-pub type Requests = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
+/// Gives the next request.
+pub type Requests = Arc<dyn Fn() -> Request<Full<Bytes>> + Send + Sync>;
 
 /// What is done to an address.
 #[derive(Clone)]
@@ -43,6 +43,12 @@ pub struct Answers {
     pub took: Duration,
 }
 
+/// A connection, with all that drives it.
+struct Connection {
+    runtime: Runtime,
+    sender: SendRequest<Full<Bytes>>,
+}
+
 /// Whoever asks over a connection of its own, each time after the answer to what it asked before.
 pub trait Caller: Send + 'static {
     /// The next request.
@@ -55,73 +61,92 @@ pub trait Caller: Send + 'static {
 /// How much longer than it was told a load that cannot keep to its rate goes on.
 const OVERTIME: Duration = Duration::from_secs(2);
 
-/// How long before the first request at a fixed rate the connections are opened.
-const TO_CONNECT: Duration = Duration::from_millis(100);
-
 // === impl Load ===
 
 impl Load {
     /// Goes on for about `time`. Panics where an answer is not what it may be: nothing was measured then.
     pub async fn run(&self, time: Duration) -> Answers {
-        let began = Instant::now() + self.rate.map_or(Duration::ZERO, |_| TO_CONNECT);
-        let until = began + time;
-        let mut connections = JoinSet::new();
-        for number in 0..self.connections as u64 {
-            let load = self.clone();
-            match self.rate {
-                None => connections.spawn(async move { load.unpaced(number, until).await }),
-                Some(rate) => connections.spawn_blocking(move || load.paced(number, rate, began, until)),
-            };
+        match self.rate {
+            None => self.run_unpaced(time).await,
+            Some(rate) => self.run_paced(rate, time).await,
         }
-        let answers = connections.join_all().await;
-        Answers::of(answers, began.elapsed())
     }
 
-    async fn unpaced(self, number: u64, until: Instant) -> Answers {
-        let (mut sender, mut answers) = (connect(self.address).await, Answers::default());
-        for turn in 0.. {
-            // At least one, however long it took to connect: nothing can be said of no answer.
-            if turn > 0 && Instant::now() >= until {
-                break;
-            }
-            let asked = Instant::now();
-            let status = self.ask(&mut sender, turn * self.connections as u64 + number).await;
-            self.note(&mut answers, status, asked.elapsed());
+    async fn run_unpaced(&self, time: Duration) -> Answers {
+        let began = Instant::now();
+        let mut connections = JoinSet::new();
+        for _ in 0..self.connections {
+            let load = self.clone();
+            connections.spawn(async move {
+                let (mut sender, mut answers) = (connect(load.address).await, Answers::default());
+                loop {
+                    load.ask(&mut sender, Instant::now(), &mut answers).await;
+                    if began.elapsed() >= time {
+                        break answers;
+                    }
+                }
+            });
         }
-        answers
+        Answers::of(connections.join_all().await, began.elapsed())
+    }
+
+    async fn run_paced(&self, rate: f64, time: Duration) -> Answers {
+        let mut connected = JoinSet::new();
+        for _ in 0..self.connections {
+            let load = self.clone();
+            connected.spawn_blocking(move || load.connect());
+        }
+        let connected = connected.join_all().await;
+        let began = Instant::now();
+        let mut connections = JoinSet::new();
+        for (number, connection) in connected.into_iter().enumerate() {
+            let load = self.clone();
+            connections.spawn_blocking(move || load.pace(number, connection, rate, began, time));
+        }
+        Answers::of(connections.join_all().await, began.elapsed())
+    }
+
+    /// A connection over which one request has gone that does not count: Envoy has opened connections of its own for it.
+    fn connect(&self) -> Connection {
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let sender = runtime.block_on(async {
+            let mut sender = connect(self.address).await;
+            self.ask(&mut sender, Instant::now(), &mut Answers::default()).await;
+            sender
+        });
+        Connection { runtime, sender }
     }
 
     /// On a thread of its own that sleeps until a request is due. Tokio's timers know whole milliseconds only: requests
     /// would come late by up to that, and several at a time.
-    fn paced(&self, number: u64, rate: f64, began: Instant, until: Instant) -> Answers {
-        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
-        let mut sender = runtime.block_on(connect(self.address));
+    fn pace(
+        &self,
+        number: usize,
+        connection: Connection,
+        rate: f64,
+        began: Instant,
+        time: Duration,
+    ) -> Answers {
+        let Connection { runtime, mut sender } = connection;
         let mut answers = Answers::default();
-        // One that does not count: it has Envoy open connections of its own.
-        runtime.block_on(self.ask(&mut sender, number));
-        for turn in 0.. {
-            let request = turn * self.connections as u64 + number;
-            let due = began + Duration::from_secs_f64(request as f64 / rate);
-            if due >= until || Instant::now() >= until + OVERTIME {
+        for request in (number..).step_by(self.connections) {
+            let due = Duration::from_secs_f64(request as f64 / rate);
+            if due >= time || began.elapsed() >= time + OVERTIME {
                 break;
             }
-            sleep(due.saturating_duration_since(Instant::now()));
-            let status = runtime.block_on(self.ask(&mut sender, request));
-            self.note(&mut answers, status, due.elapsed());
+            sleep(due.saturating_sub(began.elapsed()));
+            runtime.block_on(self.ask(&mut sender, began + due, &mut answers));
         }
         answers
     }
 
-    async fn ask(&self, sender: &mut SendRequest<Full<Bytes>>, request: u64) -> StatusCode {
-        let (status, body) = exchange(sender, (self.requests)(request)).await;
+    /// Notes how long the answer took from `since`.
+    async fn ask(&self, sender: &mut SendRequest<Full<Bytes>>, since: Instant, answers: &mut Answers) {
+        let (status, body) = exchange(sender, (self.requests)()).await;
+        answers.latencies.push(since.elapsed());
+        answers.refused += usize::from(status != self.expected[0]);
         assert!(self.expected.contains(&status), "{status} from {}: {body:?}", self.address);
         sender.ready().await.unwrap();
-        status
-    }
-
-    fn note(&self, answers: &mut Answers, status: StatusCode, took: Duration) {
-        answers.latencies.push(took);
-        answers.refused += usize::from(status != self.expected[0]);
     }
 }
 
@@ -158,8 +183,8 @@ pub async fn converse<C: Caller>(
 /// Sends so many requests, one after the other over one connection. Panics where an answer is not 200.
 pub async fn in_turn(address: SocketAddr, requests: &Requests, count: u64) {
     let mut sender = connect(address).await;
-    for number in 0..count {
-        let (status, body) = exchange(&mut sender, requests(number)).await;
+    for _ in 0..count {
+        let (status, body) = exchange(&mut sender, requests()).await;
         assert_eq!(status, StatusCode::OK, "{address}: {body:?}");
         sender.ready().await.unwrap();
     }

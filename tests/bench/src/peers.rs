@@ -80,7 +80,7 @@ pub async fn start(place: &Place, connections: usize, backend: SocketAddr) -> (V
         let started = started.await.unwrap_or_else(|panic| Err(panic.to_string()));
         match started {
             Ok((server, request)) => {
-                let requests = Arc::new(move |_| Request::clone(&request));
+                let requests = Arc::new(move || Request::clone(&request));
                 let load =
                     Load { address: listen, requests, expected: &[StatusCode::OK], connections, rate: None };
                 steps.push(Step {
@@ -139,7 +139,7 @@ impl Peer {
         let token = self.log_in(listen).await?;
         // One that lets everybody in has nothing to do.
         let request = self.request(listen, &format!("{token}x"));
-        let requests = Arc::new(move |_| request.clone());
+        let requests = Arc::new(move || request.clone());
         let expected = &[StatusCode::UNAUTHORIZED];
         Load { address: listen, requests, expected, connections: 1, rate: None }.run(Duration::ZERO).await;
         Ok((server, token))

@@ -90,7 +90,7 @@ fn patient(config: String) -> String {
 }
 
 fn asked() -> Requests {
-    Arc::new(|_| {
+    Arc::new(|| {
         Request::post("/mcp")
             .header("host", "localhost")
             .header("authorization", Answer::Allow.authorization())
