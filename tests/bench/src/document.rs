@@ -13,15 +13,16 @@ pub fn page(results: &Results, extents: &Extents) -> String {
         (
             "One request",
             format!(
-                "Through Envoy, {} connections, as fast as they are answered, {} rounds of {} s; after each {} s at {} \
-                 requests a second, where that can be kept. authz has {} records, all of them as likely to be asked for; each peer runs as \
-                 one instance and knows one token. CPU time is that of the process and of all that it has started. \
-                 {}",
+                "Through Envoy, {} connections, as fast as they are answered, {} rounds of {} s; after each {} s at \
+                 {} requests a second, where that can be kept. They begin {} s after everything has started. authz \
+                 has {} records, all of them as likely to be asked for; each peer runs as one instance and knows one \
+                 token. CPU time is that of the process and of all that it has started. {}",
                 ladder.connections,
                 ladder.rounds,
                 ladder.time.as_secs_f64(),
                 ladder.paced_time.as_secs_f64(),
                 ladder.rate,
+                ladder.warm_up.as_secs(),
                 ladder.records,
                 if ladder.peers {
                     "FastMCP and workers-oauth-provider stand in Envoy's place, in front of the same backend."

@@ -53,6 +53,7 @@ impl Extents {
                 // Many and short: a machine that others use too changes its pace all the time, and stands still for some
                 // milliseconds now and then. Of half a second that is more than a hundredth; but half of the rounds have none.
                 rounds: 41,
+                warm_up: Duration::from_mins(1),
                 time: Duration::from_millis(400),
                 paced_time: Duration::from_millis(500),
                 connections: 32,
@@ -80,6 +81,7 @@ impl Extents {
             ladder: ladder::Extent {
                 records: 100,
                 rounds,
+                warm_up: Duration::ZERO,
                 time,
                 paced_time: time,
                 connections: 2,
