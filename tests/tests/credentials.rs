@@ -219,6 +219,7 @@ async fn a_server_gets_the_identity_headers_that_it_is_to_have_and_no_other() {
         .collect();
     assert_eq!(ours.keys().copied().collect::<Vec<_>>(), ["scopes", "subject"]);
     assert_eq!(ours["subject"], "ada");
+    told(&stack, &[r#""subject":"ada""#, r#""client_id":""#, r#""grant_id":""#]).await;
 }
 
 #[tokio::test]

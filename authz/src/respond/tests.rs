@@ -28,11 +28,7 @@ fn read(response: &ext_authz::CheckResponse) -> CheckResponse {
 }
 
 fn allow(record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
-    allow_with(&Token::generate(&SystemRandom), record, headers)
-}
-
-fn allow_with(token: &Token<Access>, record: &TokenRecord, headers: &[(&str, &str)]) -> CheckResponse {
-    allow_at(&server(), token, record, headers)
+    allow_at(&server(), &Token::generate(&SystemRandom), record, headers)
 }
 
 fn allow_at(

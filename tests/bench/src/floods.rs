@@ -78,15 +78,11 @@ pub async fn measure(place: &Place, extent: Extent) -> Vec<Sample> {
         let garbage = cost(&garbage, &families, extent.time).await;
         let quiet = paced.run(extent.time).await;
         let (flooded, flood) = tokio::join!(paced.run(extent.time), flood.run(extent.time));
-        let latencies = |answers: &crate::load::Answers| Paced {
-            p50: answers.percentile(50.0),
-            p99: answers.percentile(99.0),
-        };
         let sample = Sample {
             good,
             garbage,
-            quiet: latencies(&quiet),
-            flooded: latencies(&flooded),
+            quiet: Paced::of(&quiet),
+            flooded: Paced::of(&flooded),
             refused: flooded.refused_share(),
             deferred: flood.refused_share(),
         };

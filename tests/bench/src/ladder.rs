@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::envoy::{self, Filter};
-use crate::load::{Load, Requests, micros};
+use crate::load::{Answers, Load, Requests, micros};
 use crate::peers::{self, Missing};
 use crate::portcullis::Portcullis;
 use crate::usage::Family;
@@ -219,6 +219,14 @@ pub(crate) fn with_token(token: &str) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
+// === impl Paced ===
+
+impl Paced {
+    pub(crate) fn of(answers: &Answers) -> Self {
+        Self { p50: answers.percentile(50.0), p99: answers.percentile(99.0) }
+    }
+}
+
 // === impl Step ===
 
 impl Step {
@@ -234,7 +242,7 @@ impl Step {
         };
         let paced = if answers.rate() > extent.rate {
             let answers = Load { rate: Some(extent.rate), ..self.load.clone() }.run(extent.paced_time).await;
-            Some(Paced { p50: answers.percentile(50.0), p99: answers.percentile(99.0) })
+            Some(Paced::of(&answers))
         } else {
             None // it would only say how long the queue has become
         };

@@ -30,6 +30,7 @@ pub const UNLUCKY_CREDENTIAL: &str = "Bearer 7Pcl_9Qpcl_x";
 pub const DENIAL: &str = r#"{"error":"from authz"}"#;
 
 const CHALLENGE: &str = "www-authenticate";
+
 /// What it says to every denial: nothing that a line of the log could hold as it is.
 pub const REASON: &str = "as \"the test\",\n\\asked";
 

@@ -26,9 +26,11 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     edge.send(&Request::new("GET", "/callback?code=hush-2").header("cookie", "hush-3")).await;
     edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4").token(Answer::Forbid)).await;
     edge.send(&Request::new("POST", "/demo/mcp/pcl_at_hush-4")).await;
+    edge.send(&Request::new("GET", "/pcl_at_hush-5")).await;
 
-    let [allowed, forbidden, callback, in_path, refused_in_path] = &access_log(&edge, 5).await[..] else {
-        panic!("five records")
+    let log = access_log(&edge, 6).await;
+    let [allowed, forbidden, callback, in_path, refused_in_path, not_found] = &log[..] else {
+        panic!("six records")
     };
     let log = edge.envoy.access_log();
     for secret in ["hush", "pcl_at_", "credential-of-the-provider"] {
@@ -49,7 +51,8 @@ async fn t18_the_access_log_tells_the_decision_and_no_secret() {
     assert_eq!((&callback["route"], &callback["path"]), (&"callback".into(), &"/callback".into()));
     assert_eq!((&in_path["path"], &in_path["method"]), (&Value::Null, &"POST".into()));
     assert_eq!((&refused_in_path["path"], &refused_in_path["decision"]), (&Value::Null, &"deny".into()));
-    for nobody_decided in [callback, in_path] {
+    assert_eq!((&not_found["route"], &not_found["path"]), (&"not-found".into(), &Value::Null));
+    for nobody_decided in [callback, in_path, not_found] {
         assert_eq!(nobody_decided.get("decision").or(nobody_decided.get("subject")), None);
     }
 }
