@@ -144,11 +144,13 @@ $(TOOLS)/bench-peers: tests/bench/peers/package-lock.json
 	mkdir -p $(TOOLS)
 	npm ci --prefix tests/bench/peers --no-audit --no-fund && touch $@
 
+# In debug, since what they do takes a moment, and to optimize them takes minutes.
+
 $(TOOLS)/cargo-deny:
-	cargo install --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny && touch $@
+	cargo install --debug --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny && touch $@
 
 $(TOOLS)/cargo-cyclonedx:
 	cargo install --locked --root $(TOOLS) --version $(CARGO_CYCLONEDX) cargo-cyclonedx && touch $@
 
 $(TOOLS)/cargo-machete:
-	cargo install --locked --root $(TOOLS) --version $(CARGO_MACHETE) cargo-machete && touch $@
+	cargo install --debug --locked --root $(TOOLS) --version $(CARGO_MACHETE) cargo-machete && touch $@

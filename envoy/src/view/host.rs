@@ -13,9 +13,11 @@ use crate::{Limits, RenderError, Server, VirtualHost};
 pub(super) struct HostView {
     pub(super) origin: Quoted,
     pub(super) domains: Vec<Quoted>,
-    pub(super) oauth_routes: Vec<OAuthView>,
+    /// Below the servers' paths. None where there is no server.
+    pub(super) appended: Option<OAuthView>,
     /// A path below another comes first: Envoy takes the first route that matches.
     pub(super) servers: Vec<ServerView>,
+    pub(super) oauth_routes: Vec<OAuthView>,
 }
 
 pub(super) struct OAuthView {
@@ -51,16 +53,15 @@ impl HostView {
     pub(super) fn new(host: &VirtualHost, limits: &Limits) -> Result<Self, RenderError> {
         let mut servers: Vec<&Server> = host.servers.iter().collect();
         servers.sort_by_key(|server| Reverse(server.path.len()));
-        let common = OAUTH.iter().map(|route| OAuthView::new(route, limits));
-        let appended = servers.iter().map(|server| OAuthView::appended(server, limits));
         Ok(Self {
             origin: Quoted::new(host.origin.ascii_serialization()),
             domains: authorities(&host.origin)?.into_iter().map(Quoted::new).collect(),
-            oauth_routes: common.chain(appended).collect(),
+            appended: (!servers.is_empty()).then(|| OAuthView::appended(&servers, limits)),
             servers: servers
                 .iter()
                 .map(|server| ServerView::new(server, limits))
                 .collect::<Result<_, _>>()?,
+            oauth_routes: OAUTH.iter().map(|route| OAuthView::new(route, limits)).collect(),
         })
     }
 }
@@ -82,13 +83,14 @@ impl OAuthView {
         }
     }
 
-    /// The authorization server's metadata where clients append the well-known path to the MCP server's
+    /// The authorization server's metadata where clients append the well-known path to an MCP server's
     /// (`OpenID` Connect Discovery 1.0 section 4; some do the same with RFC 8414).
-    fn appended(server: &Server, limits: &Limits) -> Self {
-        let path = regex_literal(&server.path);
-        let regex = format!(r"{path}/\.well-known/(openid-configuration|oauth-authorization-server)");
+    fn appended(servers: &[&Server], limits: &Limits) -> Self {
+        let paths: Vec<_> = servers.iter().map(|server| regex_literal(&server.path)).collect();
+        let documents = "openid-configuration|oauth-authorization-server";
+        let regex = format!(r"({})/\.well-known/({documents})", paths.join("|"));
         Self {
-            name: Quoted::new(format!("metadata_{}", server.name)),
+            name: Quoted::new("metadata-appended"),
             matches: Matches::Regex(Quoted::new(regex)),
             methods: Quoted::new(READ),
             has_body: false,
