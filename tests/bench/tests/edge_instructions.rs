@@ -81,7 +81,7 @@ async fn executable(program: &Program) -> String {
 fn patient(config: String) -> String {
     let times = [
         ("timeout: 1s                         #", "timeout: 100s #"),
-        ("max_interval: 0.4s", "max_interval: 50s"),
+        ("per-try-timeout-ms, value: \"400\"", "per-try-timeout-ms, value: \"50000\""),
     ];
     times.into_iter().fold(config, |config, (shipped, patient)| {
         assert_eq!(config.matches(shipped).count(), 1, "{shipped}");

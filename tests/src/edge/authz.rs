@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use envoy_types::ext_authz::v3::pb::{
@@ -97,14 +98,16 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct ScriptedAuthz {
     address: SocketAddr,
-    seen: Seen,
+    service: Service,
     /// Of its own, so that it can die with all its connections.
     runtime: Option<Runtime>,
 }
 
-type Seen = Arc<Mutex<Vec<CheckRequest>>>;
-
-struct Service(Seen);
+#[derive(Clone, Debug, Default)]
+struct Service {
+    seen: Arc<Mutex<Vec<CheckRequest>>>,
+    hangs: Arc<AtomicBool>,
+}
 
 struct Unobserved;
 
@@ -156,11 +159,11 @@ impl ScriptedAuthz {
     pub async fn start_as(address: SocketAddr, identity: Option<Arc<Identity>>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Seen::default();
-        let service = AuthorizationServer::new(Service(seen.clone()));
+        let service = Service::default();
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<AuthorizationServer<Service>>().await;
-        let server = Server::builder().add_service(health_service).add_service(service);
+        let checks = AuthorizationServer::new(service.clone());
+        let server = Server::builder().add_service(health_service).add_service(checks);
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = listener.into_std().unwrap();
         runtime.spawn(async move {
@@ -168,7 +171,7 @@ impl ScriptedAuthz {
             let incoming = mesh::connections(incoming, identity, Arc::new(Unobserved));
             server.serve_with_incoming(incoming).await.unwrap();
         });
-        Self { address, seen, runtime: Some(runtime) }
+        Self { address, service, runtime: Some(runtime) }
     }
 
     /// Where it listens.
@@ -182,9 +185,14 @@ impl ScriptedAuthz {
         tokio::task::spawn_blocking(|| drop(runtime)).await.unwrap();
     }
 
+    /// From now on it answers no check, and is in good health.
+    pub fn hang(&self) {
+        self.service.hangs.store(true, Ordering::Relaxed);
+    }
+
     /// The checks since the last call.
     pub fn take(&self) -> Vec<CheckRequest> {
-        std::mem::take(&mut self.seen.lock().unwrap())
+        std::mem::take(&mut self.service.seen.lock().unwrap())
     }
 }
 
@@ -211,7 +219,10 @@ impl Authorization for Service {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let request = request.into_inner();
         let asked_for = Answer::asked_for(&request);
-        self.0.lock().unwrap().push(request);
+        self.seen.lock().unwrap().push(request);
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         Ok(Response::new(match asked_for {
             None => denial(HttpStatusCode::Unauthorized, CHALLENGE, "Bearer error=\"invalid_token\""),
             Some(Answer::Forbid) => {

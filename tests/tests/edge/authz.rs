@@ -131,6 +131,18 @@ async fn one_instance_that_dies_loses_no_request_of_the_other() {
 }
 
 #[tokio::test]
+async fn one_instance_that_hangs_costs_a_request_less_than_a_second() {
+    let second = ScriptedAuthz::start().await;
+    let edge = Fixture::with(|edge| edge.authz.push(second.address().into())).await;
+    second.hang();
+    while second.take().is_empty() {
+        let sent = Instant::now();
+        assert_eq!(edge.send(&call(Answer::Allow)).await.status, 200);
+        assert!(sent.elapsed() < Duration::from_secs(1), "{:?}", sent.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_verdict_of_authz_arrives_as_it_is() {
     let edge = Fixture::start().await;
     for (request, status, error) in [
