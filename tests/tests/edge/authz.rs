@@ -117,7 +117,7 @@ async fn t26_authz_that_dies_during_a_check_gives_no_permission() {
 }
 
 #[tokio::test]
-async fn one_instance_that_dies_loses_no_request_of_the_other() {
+async fn t26_one_instance_that_dies_loses_no_request_of_the_other() {
     let mut second = ScriptedAuthz::start().await;
     let edge = Fixture::with(|edge| edge.authz.push(second.address().into())).await;
     for _ in 0..20 {
@@ -131,7 +131,7 @@ async fn one_instance_that_dies_loses_no_request_of_the_other() {
 }
 
 #[tokio::test]
-async fn one_instance_that_hangs_costs_a_request_less_than_a_second() {
+async fn t26_one_instance_that_hangs_costs_a_request_less_than_a_second() {
     let second = ScriptedAuthz::start().await;
     let edge = Fixture::with(|edge| edge.authz.push(second.address().into())).await;
     second.hang();

@@ -1,6 +1,6 @@
 //! The configuration itself.
 
-use portcullis_envoy::{Edge, Limits, Mesh, SYSTEM_CA, Tls, VirtualHost, render};
+use portcullis_envoy::{Edge, Limits, Mesh, SYSTEM_CA, Server, Tls, VirtualHost, render};
 use portcullis_tests::edge::{Certificate, Fixture, Request, server, validate};
 use url::Url;
 
@@ -43,6 +43,23 @@ fn assert_valid(edge: &Edge) {
 fn envoy_takes_it_in_plain() {
     assert_valid(&sample());
     assert_valid(&Edge { allowed_origins: Vec::new(), virtual_hosts: Vec::new(), ..sample() });
+}
+
+/// Its regular expressions grow with these, and by default Envoy takes short ones only.
+#[test]
+fn envoy_takes_it_with_many_servers_long_paths_and_credential_headers() {
+    let mut edge = sample();
+    edge.virtual_hosts[0].servers = (0..100)
+        .map(|number| Server {
+            credential_headers: vec![format!("x-the-key-of-server-{number}")],
+            ..server(
+                &format!("server-{number}"),
+                &format!("/{}/{number}/mcp", "department".repeat(12)),
+                "https://api.example.com/mcp/",
+            )
+        })
+        .collect();
+    assert_valid(&edge);
 }
 
 #[test]
