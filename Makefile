@@ -144,8 +144,7 @@ $(TOOLS)/bench-peers: tests/bench/peers/package-lock.json
 	mkdir -p $(TOOLS)
 	npm ci --prefix tests/bench/peers --no-audit --no-fund && touch $@
 
-# In debug, since what they do takes a moment, and to optimize them takes minutes.
-
+# In debug, as cargo-machete: what they do takes a moment, and to optimize them takes minutes.
 $(TOOLS)/cargo-deny:
 	cargo install --debug --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny && touch $@
 

@@ -23,7 +23,7 @@ pub(crate) enum Match {
     Regex(&'static str),
 }
 
-/// First segments of the paths below: no MCP server may have them.
+/// First segments of the paths below: no MCP server may have them, since the servers' routes come first.
 pub(crate) const RESERVED: [&str; 12] = [
     ".well-known",
     "register",
@@ -43,7 +43,7 @@ pub(crate) const RESERVED: [&str; 12] = [
 pub(crate) const READ: &str = "GET|HEAD|OPTIONS";
 
 /// The routes that every origin has. The metadata documents of an MCP server are also where clients append their
-/// well-known path to the server's: those routes come from the server's path.
+/// well-known path to the server's: that route comes from the paths of all servers.
 pub(crate) const OAUTH: [OAuthRoute; 13] = [
     OAuthRoute {
         // With the server's path inserted behind the well-known one (RFC 9728 section 3.1, RFC 8414 section 3.1),

@@ -84,7 +84,8 @@ impl OAuthView {
     }
 
     /// The authorization server's metadata where clients append the well-known path to an MCP server's
-    /// (`OpenID` Connect Discovery 1.0 section 4; some do the same with RFC 8414).
+    /// (`OpenID` Connect Discovery 1.0 section 4; some do the same with RFC 8414). One route, and its rate limits, for all
+    /// servers of the host.
     fn appended(servers: &[&Server], limits: &Limits) -> Self {
         let paths: Vec<_> = servers.iter().map(|server| regex_literal(&server.path)).collect();
         let documents = "openid-configuration|oauth-authorization-server";
