@@ -1,6 +1,6 @@
 //! How the two messages come out of gRPC's frames, and go into them.
 
-use bytes::BufMut;
+use bytes::{Buf, BufMut};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -55,6 +55,8 @@ impl Decoder for Codec {
     }
 
     fn decode(&mut self, frame: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
-        CheckRequest::decode(frame).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
+        // In one piece, not as a buffer that may have several.
+        let message = frame.copy_to_bytes(frame.remaining());
+        CheckRequest::decode(message).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
     }
 }

@@ -55,7 +55,15 @@ impl Writer {
         self.varint(u64::from(field << 3 | wire_type as u32));
     }
 
+    /// Most of them are one byte.
     fn varint(&mut self, number: u64) {
+        match u8::try_from(number) {
+            Ok(byte) if byte < 0x80 => self.prepend(&[byte]),
+            _ => self.long_varint(number),
+        }
+    }
+
+    fn long_varint(&mut self, number: u64) {
         let mut buffer = [0; MAX_VARINT];
         let mut rest = &mut buffer[..];
         encode_varint(number, &mut rest);
@@ -63,6 +71,7 @@ impl Writer {
         self.prepend(&buffer[..length]);
     }
 
+    #[inline]
     fn prepend(&mut self, bytes: &[u8]) {
         if self.start < bytes.len() {
             self.grow(bytes.len());

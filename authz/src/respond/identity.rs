@@ -29,10 +29,13 @@ fn value(record: &TokenRecord, header: IdentityHeader) -> Cow<'_, str> {
 
 /// Separated by spaces, as in RFC 6749 section 3.3.
 fn scopes(scopes: &[ByteString]) -> Cow<'_, str> {
-    match scopes {
-        [scope] => encoded(scope),
-        scopes => scopes.iter().map(|scope| encoded(scope)).collect::<Vec<_>>().join(" ").into(),
-    }
+    let Some((first, others)) = scopes.split_first() else { return "".into() };
+    others.iter().fold(encoded(first), |mut all, scope| {
+        let text = all.to_mut();
+        text.push(' ');
+        text.push_str(&encoded(scope));
+        all
+    })
 }
 
 /// A text as a header's value: every byte outside visible ASCII, and `%`, as `%XX`. No two texts give the
