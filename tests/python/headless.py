@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx2
 
 STEPS = 20  # more than any honest login has
+PATIENCE = 10  # seconds until somebody listens at the redirect URI
 SERVER = "demo"  # which one is meant, where that is asked
 
 
@@ -82,6 +84,19 @@ async def authorize(url: str, redirect_uri: str, user: str, decision: str = "app
     raise LoginFailed("the login goes in circles")
 
 
+def deliver(redirect_uri: str, received: dict[str, str]) -> None:
+    """Fetches the redirect URI. mcp-remote opens the browser before it listens there: a user takes longer than that."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            httpx2.get(redirect_uri, params=received, timeout=30).raise_for_status()
+            return
+        except httpx2.ConnectError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Goes through one authorization; prints what the client is told.")
     parser.add_argument("url", help="the authorization request")
@@ -91,7 +106,7 @@ def main() -> None:
     redirect_uri = dict(parse_qsl(urlsplit(arguments.url).query))["redirect_uri"]
     received = asyncio.run(authorize(arguments.url, redirect_uri, arguments.user))
     if arguments.deliver:
-        httpx2.get(redirect_uri, params=received, timeout=30).raise_for_status()
+        deliver(redirect_uri, received)
     print(json.dumps(received))
 
 
