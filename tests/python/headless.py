@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx2
 
 STEPS = 20  # more than any honest login has
-PATIENCE = 10  # seconds until somebody listens at the redirect URI
+ATTEMPTS = 5  # more at a redirect URI where nobody listens yet: 7.5 s
 SERVER = "demo"  # which one is meant, where that is asked
 
 
@@ -86,15 +85,8 @@ async def authorize(url: str, redirect_uri: str, user: str, decision: str = "app
 
 def deliver(redirect_uri: str, received: dict[str, str]) -> None:
     """Fetches the redirect URI. mcp-remote opens the browser before it listens there: a user takes longer than that."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            httpx2.get(redirect_uri, params=received, timeout=30).raise_for_status()
-            return
-        except httpx2.ConnectError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+    with httpx2.Client(timeout=30, transport=httpx2.HTTPTransport(retries=ATTEMPTS)) as browser:
+        browser.get(redirect_uri, params=received).raise_for_status()
 
 
 def main() -> None:
